@@ -1,0 +1,1 @@
+//! Meters as data: which events count, for how much, and how values aggregate.

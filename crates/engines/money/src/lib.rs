@@ -1,0 +1,1 @@
+//! Money in integer minor units of ISO 4217 currencies.

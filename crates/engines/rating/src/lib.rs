@@ -1,0 +1,1 @@
+//! Price books and rating: from quantities to amounts, exactly.

@@ -1,0 +1,1 @@
+//! Detectors of secrets and of personal, financial and health data.

@@ -1,0 +1,1 @@
+//! Sigma rules: parser, compiler, matcher and correlations.

@@ -1,0 +1,1 @@
+//! What every part of the platform speaks: ids, clock, tenant scope, problems.

@@ -1,0 +1,1 @@
+//! The catalogue of event families and the consumers of the log.

@@ -1,0 +1,1 @@
+//! Durable, deduplicated acceptance of events and the log they go to.

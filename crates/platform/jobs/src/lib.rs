@@ -1,0 +1,1 @@
+//! Jobs as rows: schedules, leases, progress, history.

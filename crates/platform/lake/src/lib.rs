@@ -1,0 +1,1 @@
+//! Events as Delta tables, queried by DataFusion.

@@ -1,0 +1,1 @@
+//! State in SQLite or PostgreSQL behind one boundary.

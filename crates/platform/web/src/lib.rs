@@ -1,0 +1,1 @@
+//! The console's frame: layout, assets, tables, charts, the seal.

@@ -1,0 +1,1 @@
+//! Usage metering, price books and invoices.
