@@ -1,1 +1,19 @@
-//! What every part of the platform speaks: ids, clock, tenant scope, problems.
+//! What every part of the platform speaks: typed ids, time and clock, tenant scope, digests over
+//! canonical JSON, problems (RFC 9457) and pages of results.
+//!
+//! Architecture invariant: this crate knows no store, no log and no system. It does no I/O except
+//! reading the system clock and the random source, both behind a trait or a single function.
+
+pub mod canonical;
+pub mod clock;
+pub mod id;
+pub mod page;
+pub mod problem;
+pub mod tenant;
+
+pub use canonical::{Digest, canonical_json};
+pub use clock::{Clock, ManualClock, SystemClock, UnixMicros};
+pub use id::{Id, IdError, IdKind};
+pub use page::{Cursor, Page};
+pub use problem::Problem;
+pub use tenant::{TenantId, TenantScope};
