@@ -1,0 +1,4 @@
+//! Laws of money.
+#![allow(clippy::unwrap_used)]
+
+mod laws;
