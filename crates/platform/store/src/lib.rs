@@ -1,1 +1,26 @@
 //! State in SQLite or PostgreSQL behind one boundary.
+//!
+//! Every other crate writes one SQL text for both databases: `$1` parameters, `BIGINT`, `TEXT`,
+//! `DOUBLE PRECISION` and byte columns, `INSERT … ON CONFLICT … DO UPDATE`, `RETURNING`. Times are
+//! microseconds in `BIGINT`, truth values are 0 and 1, decimals and JSON are `TEXT`.
+//!
+//! Architecture invariant: no other crate names sqlx, and no other crate asks which database it is
+//! talking to. What the two do differently (locks, backups, the type of a byte column) is decided
+//! here or stands in the two migration folders.
+
+mod error;
+mod lock;
+mod migrate;
+mod pool;
+mod sql;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::StoreError;
+pub use lock::DataLock;
+pub use migrate::{AppliedMigration, Component, Migration};
+pub use pool::{Store, StoreUrl, Tx};
+pub use sql::{Param, Row, Sql, SqlValue, sql};
+
+/// The result of a store operation.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
