@@ -1,1 +1,18 @@
-//! The catalogue of event families and the consumers of the log.
+//! The catalogue of event families, and the consumers of the log.
+//!
+//! The log (made by `intake`) is one dense sequence of events; a consumer reads it with a cursor, and
+//! its effect and its cursor commit together, so that each event takes effect once.
+
+mod admit;
+mod consumer;
+mod log;
+mod stored;
+
+pub use admit::{Admit, Incoming, Rejection};
+pub use consumer::{Consumer, ConsumerError, Effect, StoreConsumer, catch_up, run};
+pub use log::{EventLog, LogError, ReadLimit};
+pub use stored::StoredEvent;
+
+/// The tables of this crate.
+pub const COMPONENT: sealwright_store::Component =
+    sealwright_store::migrations!("events", 1 => "0001_init");

@@ -1,0 +1,201 @@
+//! Consumers: what happens because of an event, once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sealwright_core::Clock;
+use sealwright_store::{Store, StoreError, Tx, sql};
+use tokio_util::sync::CancellationToken;
+
+use crate::{EventLog, LogError, ReadLimit, StoredEvent};
+
+/// Why a consumer could not take effect. It is tried again with the same events, so an event that can
+/// never be digested must be put aside by the consumer itself, with its reason, and not returned here.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumerError {
+    /// From the state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// From the log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Another process moved this consumer's cursor; nothing was kept.
+    #[error("another process is consuming as `{0}`")]
+    Overtaken(String),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Something that reads the whole log in order. Effect and cursor must commit together.
+#[async_trait]
+pub trait Consumer: Send + Sync {
+    /// The stable name; the cursor is kept under it.
+    fn name(&self) -> &'static str;
+
+    /// The first offset that has not taken effect.
+    async fn cursor(&self) -> Result<u64, ConsumerError>;
+
+    /// Lets `events` (which start at the cursor and are not empty) take effect and moves the cursor
+    /// behind the last of them, both or neither.
+    async fn consume(&self, events: &[StoredEvent]) -> Result<(), ConsumerError>;
+}
+
+/// An effect on the state: [`StoreConsumer`] gives it a cursor.
+#[async_trait]
+pub trait Effect: Send + Sync {
+    /// The consumer's stable name.
+    fn name(&self) -> &'static str;
+
+    /// Writes what follows from `events` into the transaction that will also move the cursor.
+    async fn apply(&self, tx: &mut Tx, events: &[StoredEvent]) -> Result<(), ConsumerError>;
+
+    /// Called after the commit, for what lives in memory only.
+    async fn committed(&self, _events: &[StoredEvent]) {}
+}
+
+/// A consumer whose effect is in the state.
+pub struct StoreConsumer<E> {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    effect: E,
+}
+
+impl<E: Effect> StoreConsumer<E> {
+    /// Wraps `effect`.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, effect: E) -> Self {
+        Self {
+            store,
+            clock,
+            effect,
+        }
+    }
+
+    /// The effect inside.
+    pub fn effect(&self) -> &E {
+        &self.effect
+    }
+}
+
+#[async_trait]
+impl<E: Effect> Consumer for StoreConsumer<E> {
+    fn name(&self) -> &'static str {
+        self.effect.name()
+    }
+
+    async fn cursor(&self) -> Result<u64, ConsumerError> {
+        let row = self
+            .store
+            .fetch_optional(
+                sql("SELECT next_offset FROM consumer_cursor WHERE consumer = $1")
+                    .bind(self.effect.name()),
+            )
+            .await?;
+        row.map_or(Ok(0), |row| {
+            Ok(u64::try_from(row.int("next_offset")?).unwrap_or(0))
+        })
+    }
+
+    async fn consume(&self, events: &[StoredEvent]) -> Result<(), ConsumerError> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return Ok(());
+        };
+        let from = i64::try_from(first.offset).unwrap_or(i64::MAX);
+        let next = i64::try_from(last.offset)
+            .unwrap_or(i64::MAX)
+            .saturating_add(1);
+        let mut tx = self.store.begin().await?;
+        // The cursor moves first: it holds off a second consumer of the same name until the commit.
+        tx.execute(
+            sql(
+                "INSERT INTO consumer_cursor (consumer, next_offset, updated_at)
+                 VALUES ($1, 0, $2) ON CONFLICT (consumer) DO NOTHING",
+            )
+            .bind(self.effect.name())
+            .bind(self.clock.now()),
+        )
+        .await?;
+        let moved = tx
+            .execute(
+                sql(
+                    "UPDATE consumer_cursor SET next_offset = $3, updated_at = $4
+                     WHERE consumer = $1 AND next_offset = $2",
+                )
+                .bind(self.effect.name())
+                .bind(from)
+                .bind(next)
+                .bind(self.clock.now()),
+            )
+            .await?;
+        if moved != 1 {
+            tx.rollback().await?;
+            return Err(ConsumerError::Overtaken(self.effect.name().to_owned()));
+        }
+        self.effect.apply(&mut tx, events).await?;
+        tx.commit().await?;
+        self.effect.committed(events).await;
+        Ok(())
+    }
+}
+
+/// Reads until the cursor is at the head that the log had when the call began. Returns how many events
+/// took effect.
+///
+/// # Errors
+/// The first error; what took effect before it stays.
+pub async fn catch_up(
+    log: &dyn EventLog,
+    consumer: &dyn Consumer,
+    limit: ReadLimit,
+) -> Result<u64, ConsumerError> {
+    let head = log.head().await?;
+    let mut cursor = consumer.cursor().await?;
+    let start = cursor;
+    while cursor < head {
+        let events = log.read(cursor, limit).await?;
+        let Some(last) = events.last() else { break };
+        let next = last.offset + 1;
+        consumer.consume(&events).await?;
+        metrics::counter!("sealwright_consumer_events_total", "consumer" => consumer.name())
+            .increment(next - cursor);
+        cursor = next;
+    }
+    Ok(cursor - start)
+}
+
+/// Consumes until `stop` is cancelled; an error is logged and tried again with growing pauses.
+pub async fn run(
+    log: Arc<dyn EventLog>,
+    consumer: Arc<dyn Consumer>,
+    limit: ReadLimit,
+    stop: CancellationToken,
+) {
+    const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+    let mut head = log.watch();
+    let mut pause = Duration::from_millis(100);
+    while !stop.is_cancelled() {
+        head.mark_unchanged();
+        match catch_up(log.as_ref(), consumer.as_ref(), limit).await {
+            Ok(_) => {
+                pause = Duration::from_millis(100);
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    changed = head.changed() => if changed.is_err() { break },
+                    // Another process may have written: look now and then.
+                    () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                }
+            }
+            Err(error) => {
+                metrics::counter!("sealwright_consumer_errors_total", "consumer" => consumer.name())
+                    .increment(1);
+                tracing::error!(consumer = consumer.name(), %error, "consumer will try again");
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
