@@ -1,0 +1,123 @@
+//! `cargo xtask bench NAME`: us and a named peer in one run, release builds.
+
+use anyhow::{Result, bail};
+
+use crate::postgres::Postgres;
+use crate::process::{call, cargo};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which benchmark; without a name the list is printed
+    name: Option<String>,
+    /// One JSON object a line on standard output, or a table
+    #[arg(long, default_value = "table", value_parser = ["json", "table"])]
+    output: String,
+    /// Arguments for the benchmark itself
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+struct Bench {
+    name: &'static str,
+    package: &'static str,
+    example: &'static str,
+    about: &'static str,
+    postgres: bool,
+}
+
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "ledger",
+        package: "sealwright-ledger",
+        example: "bench_ledger",
+        about: "roots, durable appends and proofs, against the siglog crate",
+        postgres: false,
+    },
+    Bench {
+        name: "intake",
+        package: "sealwright-intake",
+        example: "bench_intake",
+        about: "acknowledged-durable events a second, against PostgreSQL",
+        postgres: true,
+    },
+    Bench {
+        name: "lake",
+        package: "sealwright-lake",
+        example: "bench_lake",
+        about: "questions over stored events, against DuckDB on the same files",
+        postgres: false,
+    },
+    Bench {
+        name: "siem",
+        package: "sealwright-sigma",
+        example: "bench_siem",
+        about: "Sigma rules over events, against rsigma",
+        postgres: false,
+    },
+    Bench {
+        name: "dlp",
+        package: "sealwright-scan",
+        example: "bench_dlp",
+        about: "scanning bytes, against Kingfisher and gitleaks",
+        postgres: false,
+    },
+];
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let Some(name) = &args.name else {
+        for bench in BENCHES {
+            println!("{:<8} {}", bench.name, bench.about);
+        }
+        return Ok(());
+    };
+    let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
+        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+        bail!("no benchmark `{name}`; there are {}", names.join(", "));
+    };
+    let server = if bench.postgres {
+        Postgres::start()?
+    } else {
+        None
+    };
+    let mut command = cargo();
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            bench.package,
+        ])
+        .args(["--example", bench.example, "--"])
+        .args(&args.rest);
+    if let Some(server) = &server {
+        command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
+    }
+    if args.output == "json" {
+        return call(&mut command);
+    }
+    let text = crate::process::output(&mut command)?;
+    println!(
+        "{:<44} {:>14} {:>14} {:>8}  unit",
+        "case", "ours", "peer", "ratio"
+    );
+    for line in text.lines().filter(|line| line.starts_with('{')) {
+        let row: serde_json::Value = serde_json::from_str(line)?;
+        let number = |name: &str| {
+            row[name]
+                .as_f64()
+                .map_or_else(|| "—".to_owned(), |number| format!("{number:.3}"))
+        };
+        println!(
+            "{:<44} {:>14} {:>14} {:>8}  {} ({})",
+            row["case"].as_str().unwrap_or_default(),
+            number("ours"),
+            number("peer"),
+            number("ratio"),
+            row["unit"].as_str().unwrap_or_default(),
+            row["peer_name"].as_str().unwrap_or("no peer"),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::postgres::Postgres;
+use crate::process::{call, cargo, root, target};
+use crate::{browser, docs, examples, setup, tidy};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these steps, in the order of the list
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Names of tests to run in the `tests` step (nextest filter words)
+    #[arg(trailing_var_arg = true)]
+    filter: Vec<String>,
+}
+
+type Step = (&'static str, fn(&Args) -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("setup", |_| setup::all()),
+    ("format", |_| {
+        call(cargo().args(["fmt", "--all", "--check"]))
+    }),
+    ("tidy", |_| tidy::run()),
+    ("deny", |_| deny()),
+    ("clippy", |_| {
+        call(
+            cargo()
+                .args([
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--locked",
+                    "--quiet",
+                ])
+                .args(["--", "-D", "warnings"]),
+        )
+    }),
+    ("tests", tests),
+    ("doctests", |_| doctests()),
+    ("docs", |_| docs::run(true)),
+    ("examples", |_| examples::run()),
+    ("browser", |_| browser::run_demo()),
+];
+
+pub(crate) fn run_step_names() -> Vec<&'static str> {
+    STEPS.iter().map(|(name, _)| *name).collect()
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    for name in &args.only {
+        if !STEPS.iter().any(|(step, _)| step == name) {
+            bail!(
+                "no step `{name}`; the steps are {}",
+                run_step_names().join(", ")
+            );
+        }
+    }
+    let mut times: BTreeMap<usize, (&str, Duration)> = BTreeMap::new();
+    for (order, (name, step)) in STEPS.iter().enumerate() {
+        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+            continue;
+        }
+        eprintln!("\n== {name}");
+        let started = Instant::now();
+        step(args)?;
+        times.insert(order, (name, started.elapsed()));
+    }
+    eprintln!("\nstep        seconds");
+    for (name, time) in times.values() {
+        eprintln!("{name:<10} {:>8.1}", time.as_secs_f64());
+    }
+    eprintln!("target size {:>6} MiB", folder_size(&target()) >> 20);
+    Ok(())
+}
+
+fn deny() -> Result<()> {
+    let tool = setup::cargo_deny()?;
+    call(std::process::Command::new(tool).current_dir(root()).args([
+        "--offline",
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
+}
+
+fn tests(args: &Args) -> Result<()> {
+    // The build is a command of its own, so that its time is seen.
+    let built = Instant::now();
+    call(cargo().args(["nextest", "run", "--workspace", "--locked", "--no-run"]))?;
+    eprintln!("built in {:.0} s", built.elapsed().as_secs_f64());
+    let postgres = Postgres::start()?;
+    let mut command = cargo();
+    command.args([
+        "nextest",
+        "run",
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+    ]);
+    command.args(["--status-level", "fail", "--final-status-level", "slow"]);
+    command.args(&args.filter);
+    if let Some(server) = &postgres {
+        command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
+        command.env("SEALWRIGHT_TEST_REQUIRE_POSTGRES", "1");
+    }
+    let venv = target().join("venv-tlog/bin/tlog-tiles");
+    if venv.is_file() {
+        command.env("SEALWRIGHT_TEST_TLOG_TILES", venv);
+    }
+    call(&mut command)
+}
+
+fn doctests() -> Result<()> {
+    // Doc tests of the libraries that others would read first.
+    call(
+        cargo()
+            .args(["test", "--doc", "--locked", "--quiet"])
+            .args([
+                "-p",
+                "sealwright-merkle",
+                "-p",
+                "sealwright-money",
+                "-p",
+                "sealwright-rating",
+                "-p",
+                "sealwright-meter",
+            ]),
+    )
+}
+
+fn folder_size(folder: &std::path::Path) -> u64 {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|meta| meta.len())
+        .sum()
+}
