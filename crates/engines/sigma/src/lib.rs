@@ -1,1 +1,22 @@
 //! Sigma rules: parser, compiler, matcher and correlations.
+
+pub mod correlation;
+pub mod error;
+pub mod fold;
+pub mod hours;
+pub mod logsource;
+pub mod model;
+pub mod modifier;
+pub mod naive;
+pub mod parse;
+pub mod pattern;
+pub mod time;
+pub mod value;
+
+mod condition;
+mod parse_correlation;
+mod yaml;
+
+pub use error::{Error, Position};
+pub use parse::{Parsed, parse};
+pub use yaml::{Limits, Number};

@@ -1,0 +1,11 @@
+//! Integration tests of the Sigma engine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod behaviour;
+mod corpus;
+mod shared;
