@@ -1,1 +1,5 @@
 //! Usage metering, price books and invoices.
+
+pub mod model;
+pub mod render;
+pub mod store;

@@ -1,0 +1,10 @@
+//! Billing as its users meet it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod render;
+mod sample;
