@@ -1,0 +1,189 @@
+//! Every state that a crash can leave: some of the new files, whole or torn, with the old
+//! checkpoint; or all of them with the new one. Reopening continues from the checkpoint.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use sealwright_ledger::LedgerError;
+use sealwright_ledger::TileLog;
+use sealwright_ledger::tree::MAX_BATCH_ENTRIES;
+use sealwright_ledger::verify::verify_tree;
+use sealwright_merkle::{SignerKey, verify_consistency};
+
+use crate::support::{entries, files, key, open, signer};
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_interrupted_append_is_as_if_it_had_not_been(
+        old in prop_oneof![Just(0_u64), 1..40_u64, 250..262_u64, 500..530_u64],
+        more in prop_oneof![1..30_u64, 200..600_u64],
+        fate in prop::collection::vec((0..4_u8, any::<prop::sample::Index>()), 16),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (base, next) = (folder.path().join("base"), folder.path().join("next"));
+        open(&base).append(&entries(0, old)).unwrap();
+        let old_root = open(&base).root();
+        copy(&base, &next);
+        open(&next).append(&entries(old, old + more)).unwrap();
+        // What the append wrote before its checkpoint, each file with a fate of its own.
+        for (i, file) in files(&next).into_iter().enumerate() {
+            let relative = file.strip_prefix(&next).unwrap();
+            if base.join(relative).exists() || relative == Path::new("checkpoint") {
+                continue;
+            }
+            let bytes = fs::read(&file).unwrap();
+            let (kind, at) = fate[i % fate.len()];
+            let bytes = match kind {
+                0 => continue,
+                1 => bytes[..at.index(bytes.len().max(1)).min(bytes.len())].to_vec(),
+                2 => vec![0; bytes.len()],
+                _ => bytes,
+            };
+            fs::create_dir_all(base.join(relative).parent().unwrap()).unwrap();
+            fs::write(base.join(relative), bytes).unwrap();
+        }
+        fs::write(base.join(".checkpoint.next"), "half a checkpo").unwrap();
+
+        let mut log = open(&base);
+        prop_assert_eq!(log.size(), old);
+        prop_assert_eq!(log.root(), old_root);
+        // Other entries than the ones whose files were left.
+        let other: Vec<_> = (0..more / 2 + 3).map(|i| format!("after the crash {i}")).collect();
+        let range = log.append(&other).unwrap();
+        prop_assert_eq!(range.start, old);
+        if old > 0 {
+            let proof = log.reader().prove_growth(old, log.size()).unwrap();
+            verify_consistency(old, log.size(), &old_root, &log.root(), &proof).unwrap();
+        }
+        drop(log);
+        let report = verify_tree(&base, &key()).unwrap();
+        prop_assert!(report.ok, "{:?}", report.findings);
+        prop_assert_eq!(report.unpublished, 0);
+    }
+}
+
+#[test]
+fn growing_in_any_steps_leaves_the_same_full_tiles_and_no_old_partials() {
+    let folder = tempfile::tempdir().unwrap();
+    let (steps, once) = (folder.path().join("steps"), folder.path().join("once"));
+    let mut log = open(&steps);
+    let mut size = 0;
+    while size < 1_030 {
+        let next = (size + 1 + size % 37).min(1_030);
+        log.append(&entries(size, next)).unwrap();
+        size = next;
+        // Whatever is published can be proven.
+        log.reader().prove(size - 1).unwrap();
+    }
+    open(&once).append(&entries(0, 1_030)).unwrap();
+    for file in files(&once) {
+        let relative = file.strip_prefix(&once).unwrap();
+        assert_eq!(
+            fs::read(&file).unwrap(),
+            fs::read(steps.join(relative)).unwrap(),
+            "{relative:?}"
+        );
+    }
+    for full in ["tile/0/000.p", "tile/0/003.p", "tile/entries/003.p"] {
+        assert!(!steps.join(full).exists(), "{full} was superseded");
+    }
+    assert!(steps.join("tile/0/004.p").exists());
+    drop(log);
+    assert!(verify_tree(&steps, &key()).unwrap().ok);
+    // Reopened at every kind of size, entries read back.
+    let log = open(&steps);
+    for index in [0, 255, 256, 1_023, 1_024, 1_029] {
+        assert_eq!(
+            log.reader().entry(index, 1_030).unwrap().bytes,
+            entries(index, index + 1)[0]
+        );
+    }
+    assert!(matches!(
+        log.reader().entry(1_030, 1_030),
+        Err(LedgerError::NotFound(_))
+    ));
+}
+
+#[test]
+fn nothing_is_forked() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("ledger");
+    let mut log = open(&root);
+    assert!(matches!(
+        TileLog::open(&root, signer()),
+        Err(LedgerError::InUse(_))
+    ));
+    log.append(&entries(0, 300)).unwrap();
+    let old = fs::read(root.join("checkpoint")).unwrap();
+    log.append(&entries(300, 310)).unwrap();
+    // Somebody puts an older checkpoint back while the tree is open.
+    let new = fs::read(root.join("checkpoint")).unwrap();
+    fs::write(root.join("checkpoint"), &old).unwrap();
+    assert!(log.append(&entries(310, 311)).is_err());
+    assert!(matches!(
+        log.append(&entries(310, 311)),
+        Err(LedgerError::Stopped(_))
+    ));
+    drop(log);
+    fs::write(root.join("checkpoint"), &new).unwrap();
+    // Another key, a changed tile, a lost checkpoint: each is refused.
+    let other = SignerKey::from_seed("log.example/test", &[7; 32]).unwrap();
+    assert!(TileLog::open(&root, other).is_err());
+    let tile = root.join("tile/0/001.p/54");
+    let bytes = fs::read(&tile).unwrap();
+    fs::write(&tile, vec![1; bytes.len()]).unwrap();
+    assert!(TileLog::open(&root, signer()).is_err());
+    fs::write(&tile, bytes).unwrap();
+    fs::remove_file(root.join("checkpoint")).unwrap();
+    assert!(TileLog::open(&root, signer()).is_err());
+    fs::write(root.join("checkpoint"), new).unwrap();
+    assert_eq!(open(&root).size(), 310);
+}
+
+#[test]
+fn batches_beyond_the_limits_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(&folder.path().join("ledger"));
+    log.append(&entries(0, 3)).unwrap();
+    let root = log.root();
+    let long = vec![b"fine".to_vec(), vec![0; 65_536]];
+    assert!(matches!(log.append(&long), Err(LedgerError::TooLarge(_))));
+    let many = vec![[0_u8; 1]; MAX_BATCH_ENTRIES + 1];
+    assert!(matches!(log.append(&many), Err(LedgerError::TooLarge(_))));
+    assert_eq!((log.size(), log.root()), (3, root));
+    assert_eq!(log.append::<&[u8]>(&[]).unwrap(), 3..3);
+    log.append(&[vec![7; 65_535]]).unwrap();
+    assert_eq!(log.reader().entry(3, 4).unwrap().bytes, vec![7; 65_535]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_changes_nothing_and_may_be_tried_again() {
+    // A folder that cannot be created stands for the full disk: the write fails half way.
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("ledger");
+    let mut log = open(&root);
+    log.append(&entries(0, 250)).unwrap();
+    let before = log.root();
+    fs::write(root.join("tile/1"), "in the way").unwrap();
+    assert!(matches!(
+        log.append(&entries(250, 300)),
+        Err(LedgerError::File { .. })
+    ));
+    assert_eq!((log.size(), log.root()), (250, before));
+    fs::remove_file(root.join("tile/1")).unwrap();
+    assert_eq!(log.append(&entries(250, 300)).unwrap(), 250..300);
+    drop(log);
+    assert!(verify_tree(&root, &key()).unwrap().ok);
+}
