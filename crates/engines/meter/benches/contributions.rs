@@ -11,7 +11,7 @@ use serde_json::json;
 fn contributions(c: &mut Criterion) {
     let set = MeterSet::compile(&floor_meters()).unwrap();
     let data: Vec<_> = (0..1000)
-        .map(|i| json!({"model": ["a", "b", "c"][i % 3], "region": "eu-west-1", "input_tokens": i * 7, "output_tokens": i}))
+        .map(|i| json!({"model": (["a", "b", "c"][i % 3]), "region": "eu-west-1", "input_tokens": i * 7, "output_tokens": i}))
         .collect();
     let mut group = c.benchmark_group("meter");
     group.throughput(Throughput::Elements(data.len() as u64));

@@ -38,7 +38,7 @@ fn the_meters_give_the_stated_sums() {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let mut parts = vec![totals(&set), totals(&set), totals(&set)];
+        let mut parts = [totals(&set), totals(&set), totals(&set)];
         for (n, line) in text.lines().skip(1).enumerate() {
             let fields: Vec<&str> = line.trim().split(',').collect();
             let tokens = |i: usize| fields[i].parse::<u64>().unwrap();
