@@ -1,5 +1,11 @@
 //! Usage metering, price books and invoices.
 
+pub mod consume;
 pub mod model;
 pub mod render;
+pub mod service;
 pub mod store;
+
+/// The tables of this crate.
+pub const COMPONENT: sealwright_store::Component =
+    sealwright_store::migrations!("billing", 1 => "0001_init");

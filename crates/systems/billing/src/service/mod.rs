@@ -1,0 +1,9 @@
+//! Use cases of billing; one file a noun.
+
+pub mod meter;
+pub mod price_book;
+pub mod usage;
+
+mod error;
+
+pub use error::BillingError;
