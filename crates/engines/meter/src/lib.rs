@@ -33,20 +33,28 @@ pub fn canonical_dimensions<'a>(
 ) -> String {
     let mut pairs: Vec<(&str, &str)> = dimensions.into_iter().collect();
     pairs.sort_unstable();
-    let mut out = String::new();
+    let mut out = String::with_capacity(64);
     for (i, (name, value)) in pairs.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
         for (part, end) in [(name, "="), (value, "")] {
-            for c in part.chars() {
-                if matches!(c, '\\' | ',' | '=') {
-                    out.push('\\');
+            if part.bytes().any(|b| matches!(b, b'\\' | b',' | b'=')) {
+                for c in part.chars() {
+                    if matches!(c, '\\' | ',' | '=') {
+                        out.push('\\');
+                    }
+                    out.push(c);
                 }
-                out.push(c);
+            } else {
+                out.push_str(part);
             }
             out.push_str(end);
         }
     }
     out
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -174,6 +174,11 @@ pub fn parse(text: &str) -> Result<Decimal, MoneyError> {
         return Err(out());
     }
     let b = text.as_bytes();
+    // Counts are most of what is metered: up to 18 digits need none of what follows.
+    if !b.is_empty() && b.len() <= 18 && b.iter().all(u8::is_ascii_digit) {
+        let n = b.iter().fold(0i64, |n, c| n * 10 + i64::from(c - b'0'));
+        return Ok(Decimal::from(n));
+    }
     let mut i = 0;
     let negative = match b.first() {
         Some(b'-') => {

@@ -19,3 +19,7 @@ pub use money::Money;
 
 /// The decimal type of prices, rates and quantities.
 pub use rust_decimal::Decimal;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

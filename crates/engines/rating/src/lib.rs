@@ -28,3 +28,7 @@ pub use problem::{Position, Problem, Problems, Severity};
 pub use rate::{Context, RatingError, rate, rate_with};
 pub use rated::{Line, LineKind, PlanRef, Rated, Unpriced};
 pub use usage::{MAX_USAGE_BYTES, Usage, UsageFormat, parse_usage};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

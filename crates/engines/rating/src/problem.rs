@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A place in a file. Lines and columns count from 1; columns count characters.
+/// A place in a file. Lines and columns count from 1; columns count characters (bytes beyond the
+/// first 65,536 bytes of a line).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
     /// The line, from 1.
@@ -12,15 +13,15 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position of a byte offset in a text.
-    pub(crate) fn of(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset.min(text.len())).unwrap_or(text);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        Self {
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
-        }
+    /// The column after `before`, the part of the line in front of the place. In lines longer than
+    /// 64 KiB columns count bytes, so that a large file on one line is read in linear time.
+    pub(crate) fn column_after(before: &str) -> u32 {
+        let count = if before.len() > 1 << 16 {
+            before.len()
+        } else {
+            before.chars().count()
+        };
+        u32::try_from(count + 1).unwrap_or(u32::MAX)
     }
 }
 

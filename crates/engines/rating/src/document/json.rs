@@ -32,13 +32,10 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn at(&self) -> Position {
-        let column = self
-            .text
-            .get(self.line_start..self.i)
-            .map_or(0, |s| s.chars().count());
+        let before = self.text.get(self.line_start..self.i).unwrap_or("");
         Position {
             line: self.line,
-            column: u32::try_from(column + 1).unwrap_or(u32::MAX),
+            column: Position::column_after(before),
         }
     }
 

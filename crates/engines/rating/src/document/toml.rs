@@ -41,7 +41,7 @@ impl<'a> Lines<'a> {
     fn at(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|s| *s <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let column = Position::of(self.text.get(start..).unwrap_or(""), offset - start).column;
+        let column = Position::column_after(self.text.get(start..offset).unwrap_or(""));
         Position {
             line: u32::try_from(line).unwrap_or(u32::MAX),
             column,

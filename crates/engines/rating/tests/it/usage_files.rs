@@ -71,6 +71,21 @@ fn faults_are_named_with_their_place() {
     insta::assert_snapshot!(out);
 }
 
+#[test]
+fn a_large_file_on_one_line_is_read_in_linear_time() {
+    let item = r#"{"meter":"m","quantity":1,"dimensions":{"region":"eu"}}"#;
+    let text = format!("[{}]", vec![item; 60_000].join(","));
+    let start = std::time::Instant::now();
+    assert_eq!(
+        parse_usage("u.json", &text, UsageFormat::Json)
+            .unwrap()
+            .len(),
+        60_000
+    );
+    // Counting columns from the start of the line for each value took minutes.
+    assert!(start.elapsed().as_secs() < 30);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
