@@ -1,1 +1,38 @@
-//! Users, sessions, API keys and roles.
+//! Who may do what: tenants, users, sessions, API keys, roles and the record of every change.
+//!
+//! [`AccessService`] holds the use cases, [`http`] puts a [`Principal`] on each request, [`api`] is
+//! the HTTP interface and [`cli`] the commands. Secrets (passwords, session tokens, API keys, one-time
+//! links) are shown once and stored only as hashes.
+
+pub mod api;
+pub mod audit;
+pub mod cli;
+mod directory;
+mod error;
+pub mod forms;
+pub mod http;
+mod model;
+mod password;
+mod principal;
+mod role;
+mod secret;
+mod service;
+mod store;
+
+pub use audit::{Actor, Audit, AuditAction, Unrecorded};
+pub use directory::TenantDirectory;
+pub use error::AccessError;
+pub use model::{
+    ApiKey, KeyId, Link, LinkId, NewKey, NewTenant, NewUser, Session, SessionId, Tenant,
+    TenantChange, TenantState, User, UserChange, UserId, UserState,
+};
+pub use principal::{Principal, PrincipalKind};
+pub use role::{Action, Role, Scope, ScopeError, Scopes};
+pub use secret::{KeyForm, check_key_form};
+pub use service::{
+    AccessPolicy, AccessService, CreatedKey, Housekeeping, ListFilter, SignIn, SignedIn,
+};
+
+/// The tables of this crate.
+pub const COMPONENT: sealwright_store::Component =
+    sealwright_store::migrations!("access", 1 => "0001_init");

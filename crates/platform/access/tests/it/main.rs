@@ -1,0 +1,7 @@
+#![allow(clippy::unwrap_used, missing_docs)]
+mod cli;
+mod http;
+mod keys;
+mod sessions;
+mod support;
+mod tenants_users;

@@ -1,0 +1,100 @@
+//! What must hold of values, and between them.
+
+use crate::model::Config;
+
+type Wrong = (&'static str, String);
+
+/// The first rule that is broken: the key to change, and what is wrong.
+pub(crate) fn check(config: &Config) -> Result<(), Wrong> {
+    let rule = |holds: bool, key: &'static str, detail: &str| {
+        if holds {
+            Ok(())
+        } else {
+            Err((key, detail.to_owned()))
+        }
+    };
+    let url = config.store.url.expose();
+    let known = ["sqlite:", "postgres://", "postgresql://"];
+    rule(
+        url.is_empty() || known.iter().any(|start| url.starts_with(start)),
+        "store.url",
+        "is neither sqlite:PATH nor postgres://…",
+    )?;
+    rule(
+        !config.data.folder.as_os_str().is_empty(),
+        "data.folder",
+        "is empty; name a folder",
+    )?;
+    let public = &config.listen.public_url;
+    rule(
+        public.is_empty() || public.starts_with("http://") || public.starts_with("https://"),
+        "listen.public_url",
+        "must start with http:// or https://",
+    )?;
+    let endpoint = &config.telemetry.otlp_endpoint;
+    rule(
+        endpoint.is_empty() || endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+        "telemetry.otlp_endpoint",
+        "must start with http:// or https://",
+    )?;
+    rule(
+        config.telemetry.sample_per_mille <= 1000,
+        "telemetry.sample_per_mille",
+        "is over 1000",
+    )?;
+    let intake = &config.intake;
+    rule(
+        intake.dedup >= intake.late,
+        "intake.dedup",
+        "is shorter than intake.late: an event could come again after it was forgotten",
+    )?;
+    rule(
+        intake.event_bytes <= intake.decompressed_bytes,
+        "intake.event_bytes",
+        "is larger than intake.decompressed_bytes",
+    )?;
+    rule(
+        (1..=100_000).contains(&intake.batch_events),
+        "intake.batch_events",
+        "must be from 1 to 100000",
+    )?;
+    // Parsers stop at 128 in any case.
+    rule(
+        (1..=120).contains(&intake.depth),
+        "intake.depth",
+        "must be from 1 to 120",
+    )?;
+    let access = &config.access;
+    rule(
+        access.session_idle <= access.session_absolute && access.session_idle.micros() > 0,
+        "access.session_idle",
+        "must be over 0 and at most access.session_absolute",
+    )?;
+    rule(
+        access.account_failures > 0,
+        "access.account_failures",
+        "must be over 0",
+    )?;
+    rule(
+        access.address_failures > 0,
+        "access.address_failures",
+        "must be over 0",
+    )?;
+    rule(
+        (1..=64).contains(&config.jobs.workers),
+        "jobs.workers",
+        "must be from 1 to 64",
+    )?;
+    let currency = &config.billing.default_currency;
+    rule(
+        currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase()),
+        "billing.default_currency",
+        "is not an ISO 4217 code such as USD or EUR",
+    )?;
+    let origin = &config.ledger.origin;
+    rule(
+        !origin.is_empty() && !origin.contains(char::is_whitespace) && !origin.contains('+'),
+        "ledger.origin",
+        "must be a name without spaces and `+` (C2SP tlog-checkpoint)",
+    )
+}

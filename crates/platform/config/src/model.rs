@@ -1,0 +1,212 @@
+//! The sections. Doc comments, defaults and types stand here once: the struct, the reference page and
+//! the list of known keys are made from the same text.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::value::{Length, LogFormat, Secret};
+
+/// One key, for the reference and for finding it.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// `section.key`.
+    pub key: &'static str,
+    /// What it means, one paragraph.
+    pub doc: &'static str,
+    /// What kind of value it takes.
+    pub kind: &'static str,
+    /// The default, as text; empty for none.
+    pub default: &'static str,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+    /// Whether a text is a value of its kind; if not, what is wrong with it.
+    pub(crate) read: fn(&str) -> Result<(), String>,
+}
+
+/// How a type is called in the reference, and whether TOML writes it without quotes.
+pub(crate) trait Kind: FromStr {
+    const NAME: &'static str;
+    const SECRET: bool = false;
+
+    fn read(text: &str) -> Result<(), String> {
+        match text.parse::<Self>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("is `{}`; it takes {}", shorten(text), Self::NAME)),
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+macro_rules! kinds {
+    ($($type:ty => $name:literal;)*) => { $(impl Kind for $type { const NAME: &'static str = $name; })* };
+}
+
+kinds! {
+    u32 => "a whole number";
+    u64 => "a whole number";
+    bool => "true or false";
+    String => "text";
+    PathBuf => "a path";
+    SocketAddr => "an address and port";
+    Length => "a length of time (30s, 15m, 8h, 7d)";
+    LogFormat => "auto, text or json";
+}
+impl Kind for Secret {
+    const NAME: &'static str = "text (secret)";
+    const SECRET: bool = true;
+}
+
+macro_rules! sections {
+    ($(
+        $(#[doc = $section_doc:literal])*
+        $section:ident: $struct:ident {
+            $($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:literal,)*
+        }
+    )*) => {
+        /// The whole configuration.
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Config {
+            $($(#[doc = $section_doc])* pub $section: $struct,)*
+        }
+
+        $(
+            $(#[doc = $section_doc])*
+            #[derive(Debug, Clone, PartialEq, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $struct {
+                $($(#[doc = $doc])* pub $key: $type,)*
+            }
+        )*
+
+        const FIELDS: &[Field] = &[$($(
+            Field {
+                key: concat!(stringify!($section), ".", stringify!($key)),
+                doc: concat!($($doc),*),
+                kind: <$type as Kind>::NAME,
+                default: $default,
+                secret: <$type as Kind>::SECRET,
+                read: <$type as Kind>::read,
+            },
+        )*)*];
+
+        /// The sections and what they are about.
+        pub(crate) const SECTIONS: &[(&str, &str)] = &[
+            $((stringify!($section), concat!($($section_doc),*)),)*
+        ];
+    };
+}
+
+sections! {
+    /// Where this installation lives.
+    data: Data {
+        /// The folder that holds everything: state, log, lake, ledger, keys.
+        folder: PathBuf = "./sealwright-data",
+    }
+    /// The HTTP server.
+    listen: Listen {
+        /// The address and port. An address that others reach needs TLS in front of it.
+        address: SocketAddr = "127.0.0.1:3010",
+        /// The URL under which people reach this server, for links in output and mail. Made from the address when empty.
+        public_url: String = "",
+        /// Whether browsers reach this server over TLS only; cookies are then `Secure`.
+        tls_in_front: bool = "false",
+        /// How long running requests may take to end when the server is told to stop.
+        shutdown_grace: Length = "20s",
+    }
+    /// The database of the state.
+    store: Store {
+        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`. `state.sqlite` in the data folder when empty.
+        url: Secret = "",
+    }
+    /// Limits of `POST /api/events`.
+    intake: Intake {
+        /// The largest body, in bytes, as sent.
+        body_bytes: u64 = "8388608",
+        /// The largest body, in bytes, after decompression.
+        decompressed_bytes: u64 = "67108864",
+        /// The largest single event, in bytes.
+        event_bytes: u64 = "1048576",
+        /// The most events in one batch.
+        batch_events: u32 = "10000",
+        /// The deepest nesting of an event's data.
+        depth: u32 = "64",
+        /// How far back an event's time may lie.
+        late: Length = "35d",
+        /// How far ahead an event's time may lie.
+        ahead: Length = "5m",
+        /// How long a repeated event is recognised; at least as long as events may be late.
+        dedup: Length = "35d",
+    }
+    /// The stored events.
+    lake: Lake {
+        /// How long events are kept; whole days are deleted after it.
+        retention: Length = "400d",
+        /// Rows that one query may return.
+        query_rows: u32 = "100000",
+        /// How long one query may run.
+        query_time: Length = "30s",
+        /// Memory that queries may use together, in bytes.
+        query_bytes: u64 = "1073741824",
+    }
+    /// The ledger.
+    ledger: Ledger {
+        /// The log's name in checkpoints (C2SP tlog-checkpoint origin): a schema-less URL that is yours. It cannot be changed once the ledger has entries.
+        origin: String = "sealwright.local/ledger",
+        /// How often a signed checkpoint is published while there are new entries.
+        checkpoint_every: Length = "1s",
+    }
+    /// Sign-in, sessions and links.
+    access: Access {
+        /// A session ends after this time without a request.
+        session_idle: Length = "8h",
+        /// A session ends after this time in any case.
+        session_absolute: Length = "7d",
+        /// How long a one-time link works.
+        link_lifetime: Length = "1d",
+        /// Failed sign-ins to one account before it is blocked for a minute, then two, then four.
+        account_failures: u32 = "5",
+        /// Failed sign-ins from one address before it is blocked likewise. Behind a proxy all clients share its address: raise this there.
+        address_failures: u32 = "50",
+        /// After this time without a failure the count starts anew.
+        throttle_window: Length = "15m",
+    }
+    /// Scheduled work.
+    jobs: Jobs {
+        /// Whether this process runs jobs.
+        enabled: bool = "true",
+        /// Jobs that this process runs at the same time.
+        workers: u32 = "2",
+        /// How long finished runs stay in the history.
+        history: Length = "90d",
+    }
+    /// Billing.
+    billing: Billing {
+        /// Days from the end of the period until an invoice is due.
+        invoice_due_days: u32 = "30",
+        /// The currency (ISO 4217) of plans that name none.
+        default_currency: String = "USD",
+    }
+    /// Logs, metrics and traces.
+    telemetry: Telemetry {
+        /// What is logged, as tracing directives: a level, or `target=level` separated by commas.
+        filter: String = "info",
+        /// How logs are written.
+        format: LogFormat = "auto",
+        /// Where traces are sent (OTLP over HTTP, e.g. `http://127.0.0.1:4318`). Nowhere when empty.
+        otlp_endpoint: String = "",
+        /// The part of traces that is sent, in per mille.
+        sample_per_mille: u32 = "100",
+    }
+}
+
+/// Every key, in the order of the sections.
+pub fn fields() -> &'static [Field] {
+    FIELDS
+}
