@@ -1,15 +1,19 @@
 //! Sigma rules: parser, compiler, matcher and correlations.
 
+pub mod compiled;
 pub mod correlation;
 pub mod error;
+pub mod flat;
 pub mod fold;
 pub mod hours;
 pub mod logsource;
 pub mod model;
 pub mod modifier;
 pub mod naive;
+pub mod normalise;
 pub mod parse;
 pub mod pattern;
+pub mod scan;
 pub mod time;
 pub mod value;
 

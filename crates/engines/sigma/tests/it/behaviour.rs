@@ -1,10 +1,12 @@
 //! The behaviour vectors: modifiers, conditions, refusals.
 
+use sealwright_sigma::compiled::Options;
 use sealwright_sigma::model::{Document, Rule};
 use sealwright_sigma::naive::{Event, matches};
 use sealwright_sigma::{Limits, parse};
 use serde_json::Value;
 
+use crate::differential::matcher;
 use crate::shared;
 
 pub(crate) fn rule(detection: &str) -> Result<Rule, String> {
@@ -38,9 +40,11 @@ fn modifiers() {
                 continue;
             }
         };
+        let mut compiled = matcher(vec![rule.clone()], Options::default());
         for (key, expected) in [("match", true), ("no_match", false)] {
             for event in case[key].as_array().unwrap() {
-                if matches(&rule, &Event::new(event)) != expected {
+                let compiled = compiled.matches(&event.to_string()).unwrap().len() == 1;
+                if matches(&rule, &Event::new(event)) != expected || compiled != expected {
                     wrong.push(format!("{id}: {event} must be {expected}"));
                 }
             }

@@ -8,4 +8,6 @@
 
 mod behaviour;
 mod corpus;
+mod differential;
+mod limits;
 mod shared;
