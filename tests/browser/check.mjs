@@ -1,0 +1,229 @@
+// Opens pages of a running server in a real browser and checks what people need of them.
+//
+//   node check.mjs --base http://127.0.0.1:3010 --paths /console,/console/billing --out DIR
+//     [--cookie name=value]... [--chromium /usr/bin/chromium] [--quick]
+//
+// For every path, in light and dark, 320, 768 and 1360 px wide: axe finds nothing (WCAG 2.2 A and
+// AA, and its best practices), also with menus and a seal open; nothing scrolls sideways; no
+// message on the console, no violation of the content security policy. At 320 and 1360 px: every
+// tab stop shows its focus, is not hidden, comes in the order of the document, and none is a trap;
+// a seal opens and closes by keyboard; the palette opens. Without script: the page has its heading,
+// no dead button, and the seal opens. Prints one line a finding and exits 1 when there is one.
+
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { checkKeyboard, checkPalette, checkSeal } from "./keyboard.mjs";
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+const WIDTHS = [320, 768, 1360];
+const AXE = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
+
+function parse(argv) {
+  const args = { paths: [], cookies: [], out: "", base: "", chromium: "/usr/bin/chromium", quick: false };
+  for (let i = 0; i < argv.length; i += 1) {
+    const value = () => {
+      i += 1;
+      if (argv[i] === undefined) throw new Error(`${argv[i - 1]} needs a value`);
+      return argv[i];
+    };
+    switch (argv[i]) {
+      case "--base": args.base = value().replace(/\/$/, ""); break;
+      case "--paths": args.paths = value().split(",").filter(Boolean); break;
+      case "--out": args.out = value(); break;
+      case "--cookie": args.cookies.push(value()); break;
+      case "--chromium": args.chromium = value(); break;
+      case "--quick": args.quick = true; break;
+      default: throw new Error(`unknown argument ${argv[i]}`);
+    }
+  }
+  if (!args.base || !args.paths.length || !args.out) {
+    throw new Error("--base, --paths and --out are needed");
+  }
+  return args;
+}
+
+const slug = (p) => p.replace(/^\//, "").replace(/[^a-z0-9]+/gi, "-").replace(/-$/, "") || "root";
+
+async function open(browser, args, options) {
+  const { width, scheme, script = true } = options;
+  const context = await browser.newContext({
+    viewport: { width, height: width < 500 ? 640 : 900 },
+    colorScheme: scheme,
+    javaScriptEnabled: script,
+    reducedMotion: "reduce",
+  });
+  await context.addCookies(args.cookies.map((pair) => {
+    const at = pair.indexOf("=");
+    return { name: pair.slice(0, at), value: pair.slice(at + 1), url: args.base };
+  }));
+  const page = await context.newPage();
+  const noise = [];
+  page.on("console", (m) => {
+    // A page that answers 4xx on purpose is reported by the browser as a failed resource.
+    const own = m.text().startsWith("Failed to load resource") && m.location().url === page.url();
+    if (["error", "warning"].includes(m.type()) && !own) noise.push(`console ${m.type()}: ${m.text()}`);
+  });
+  page.on("pageerror", (e) => noise.push(`script error: ${e.message}`));
+  page.on("requestfailed", (r) => noise.push(`request failed: ${r.url()}`));
+  page.on("request", (r) => {
+    if (!r.url().startsWith(args.base) && !r.url().startsWith("data:")) {
+      noise.push(`request to another host: ${r.url()}`);
+    }
+  });
+  return { context, page, noise };
+}
+
+async function axe(page, source, when) {
+  await page.evaluate(source);
+  // What lies under an open menu is covered on purpose; its size was checked before.
+  const options = when ? { ...AXE, rules: { "target-size": { enabled: !when.includes("menus") } } } : AXE;
+  const found = await page.evaluate((o) => globalThis.axe.run(document, o), options);
+  return found.violations.flatMap((v) =>
+    v.nodes.map((n) => `axe ${v.id}${when}: ${n.target.join(" ")} (${v.help}; ${n.any[0]?.message ?? ""})`));
+}
+
+async function sideways(page) {
+  return page.evaluate(() => {
+    const root = document.documentElement;
+    if (root.scrollWidth <= root.clientWidth) return [];
+    const wide = [...document.body.querySelectorAll("*")].filter((e) => {
+      const box = e.getBoundingClientRect();
+      return box.width > 0 && box.right > root.clientWidth + 1 && !e.closest(".table-scroll, pre, .sr");
+    });
+    const names = wide.slice(0, 4).map((e) => `${e.tagName.toLowerCase()}.${e.getAttribute("class") ?? ""}`);
+    return [`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth} px; ${names.join(", ")}`];
+  });
+}
+
+async function inColours(browser, args, source, where, width, scheme) {
+  const { context, page, noise } = await open(browser, args, { width, scheme });
+  const found = [];
+  try {
+    const answer = await page.goto(args.base + where, { waitUntil: "load" });
+    if (!answer || answer.status() >= 500) found.push(`answered ${answer?.status()}`);
+    if (!answer?.headers()["content-security-policy"]) found.push("has no content security policy");
+    found.push(...await axe(page, source, ""));
+    found.push(...await sideways(page));
+    const shot = path.join(args.out, `${slug(where)}-${width}-${scheme}`);
+    await page.screenshot({ path: `${shot}.png`, fullPage: true });
+
+    // The same with everything open that can be opened in place.
+    await page.evaluate(() => {
+      for (const d of document.querySelectorAll("details:not([name])")) d.open = true;
+      const menu = document.querySelector("details[name]");
+      if (menu) menu.open = true;
+    });
+    found.push(...await axe(page, source, " (menus open)"));
+    found.push(...(await sideways(page)).map((f) => `${f} (menus open)`));
+    await page.screenshot({ path: `${shot}-menus.png` });
+    await page.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = false; });
+    const seal = page.locator(".seal[popovertarget]").first();
+    if (await seal.count()) {
+      await seal.click();
+      const proof = page.locator(".proof:popover-open");
+      if (!await proof.count()) found.push("the seal does not open");
+      found.push(...await axe(page, source, " (seal open)"));
+      found.push(...(await sideways(page)).map((f) => `${f} (seal open)`));
+      const box = await proof.boundingBox();
+      if (box && (box.x < 0 || box.x + box.width > width)) found.push("the opened seal leaves the window");
+      await page.screenshot({ path: `${shot}-seal.png` });
+    }
+  } finally {
+    await context.close();
+  }
+  return [...found, ...noise];
+}
+
+async function withKeys(browser, args, where, width) {
+  const { context, page, noise } = await open(browser, args, { width, scheme: "light" });
+  try {
+    await page.goto(args.base + where, { waitUntil: "load" });
+    const found = await checkKeyboard(page);
+    await page.goto(args.base + where, { waitUntil: "load" });
+    found.push(...await checkSeal(page));
+    found.push(...await checkPalette(page, path.join(args.out, `${slug(where)}-${width}-palette.png`)));
+    return [...found, ...noise];
+  } finally {
+    await context.close();
+  }
+}
+
+async function withoutScript(browser, args, where, width) {
+  const { context, page, noise } = await open(browser, args, { width, scheme: "light", script: false });
+  try {
+    await page.goto(args.base + where, { waitUntil: "load" });
+    const found = await page.evaluate(() => {
+      const wrong = [];
+      if (document.querySelectorAll("h1").length !== 1) wrong.push("has not exactly one h1");
+      if (!document.title) wrong.push("has no title");
+      for (const b of document.querySelectorAll("button")) {
+        const dead = !b.form && !b.hasAttribute("popovertarget") && b.checkVisibility();
+        if (dead) wrong.push(`dead button without script: ${b.textContent.trim()}`);
+      }
+      for (const f of document.forms) {
+        if (!f.querySelector("button, input[type=submit]")) wrong.push(`form without a button: ${f.action}`);
+      }
+      return wrong;
+    });
+    found.push(...await sideways(page));
+    const seal = page.locator(".seal[popovertarget]").first();
+    if (await seal.count()) {
+      await seal.click();
+      if (!await page.locator(".proof:popover-open").count()) found.push("the seal needs script");
+    }
+    await page.screenshot({ path: path.join(args.out, `${slug(where)}-${width}-noscript.png`) });
+    return [...found, ...noise];
+  } finally {
+    await context.close();
+  }
+}
+
+async function main() {
+  const args = parse(process.argv.slice(2));
+  await mkdir(args.out, { recursive: true });
+  const require = createRequire(import.meta.url);
+  const source = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+  const profile = await mkdtemp(path.join(tmpdir(), "browser-"));
+  const browser = await chromium.launch({
+    executablePath: args.chromium,
+    args: FLAGS,
+    env: { ...process.env, HOME: profile },
+  });
+  const findings = [];
+  const note = (where, how, found) => {
+    for (const what of new Set(found)) findings.push({ path: where, how, what });
+    process.stderr.write(`${found.length ? "✗" : "✓"} ${where} ${how}\n`);
+  };
+  try {
+    for (const where of args.paths) {
+      const widths = args.quick ? [320, 1360] : WIDTHS;
+      for (const scheme of ["light", "dark"]) {
+        for (const width of widths) {
+          note(where, `${width} px ${scheme}`, await inColours(browser, args, source, where, width, scheme));
+        }
+      }
+      for (const width of [320, 1360]) {
+        note(where, `${width} px keyboard`, await withKeys(browser, args, where, width));
+        note(where, `${width} px without script`, await withoutScript(browser, args, where, width));
+      }
+    }
+  } finally {
+    await browser.close();
+    await rm(profile, { recursive: true, force: true });
+  }
+  await writeFile(path.join(args.out, "findings.json"), `${JSON.stringify(findings, null, 2)}\n`);
+  for (const f of findings) console.log(`${f.path} [${f.how}] ${f.what}`);
+  console.log(`${args.paths.length} pages, ${findings.length} findings`);
+  return findings.length ? 1 : 0;
+}
+
+main().then(
+  (code) => { process.exitCode = code; },
+  (error) => { console.error(error.message); process.exitCode = 2; },
+);
