@@ -4,15 +4,23 @@
 //! its effect and its cursor commit together, so that each event takes effect once.
 
 mod admit;
+pub mod catalogue;
 mod consumer;
+mod history;
 mod log;
 mod stored;
 
 pub use admit::{Admit, Incoming, Rejection};
+pub use catalogue::Catalogue;
 pub use consumer::{Consumer, ConsumerError, Effect, StoreConsumer, catch_up, run};
+pub use history::{History, HistoryError, HistoryQuery};
 pub use log::{EventLog, LogError, ReadLimit};
 pub use stored::StoredEvent;
 
 /// The tables of this crate.
 pub const COMPONENT: sealwright_store::Component =
     sealwright_store::migrations!("events", 1 => "0001_init");
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
