@@ -5,6 +5,7 @@ pub mod model;
 pub mod render;
 pub mod service;
 pub mod store;
+pub mod verify;
 
 /// The tables of this crate.
 pub const COMPONENT: sealwright_store::Component =

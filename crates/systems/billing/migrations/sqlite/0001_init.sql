@@ -107,7 +107,7 @@ CREATE TABLE billing_invoice_evidence (
     usage_row BIGINT NOT NULL,
     part BIGINT NOT NULL,
     events BIGINT NOT NULL,
-    offsets_and_digests BLOB NOT NULL,
+    entries BLOB NOT NULL,
     PRIMARY KEY (invoice_id, usage_row, part)
 );
 

@@ -1,9 +1,10 @@
 //! Rows of `billing_invoice` and `billing_invoice_evidence`.
 
-use sealwright_core::{Digest, TenantId, TenantScope, UnixMicros};
+use sealwright_core::{TenantId, TenantScope, UnixMicros};
 use sealwright_store::{Result, Row, Store, StoreError, Tx, sql};
 
 use crate::model::{Invoice, InvoiceId, InvoiceState, Span};
+use crate::verify::{ENTRY_BYTES, EvidenceEntry};
 
 fn read(row: &Row) -> Result<Invoice> {
     let document =
@@ -211,10 +212,7 @@ pub async fn numbered(tx: &mut Tx, prefix: &str) -> Result<u64> {
     Ok(u64::try_from(row.int("n")?).unwrap_or(0))
 }
 
-/// The events of a usage row of an invoice: offset and digest, in the order of the log.
-pub type Evidence = Vec<(u64, Digest)>;
-
-/// Events of one evidence row; 40 bytes each keep a row below a megabyte.
+/// Events of one evidence row; 48 bytes each keep a row below a megabyte.
 const PART: usize = 20_000;
 
 /// Keeps the evidence of one usage row.
@@ -222,18 +220,14 @@ pub async fn put_evidence(
     tx: &mut Tx,
     invoice: InvoiceId,
     usage_row: usize,
-    evidence: &[(u64, Digest)],
+    evidence: &[EvidenceEntry],
 ) -> Result<()> {
     for (part, chunk) in evidence.chunks(PART).enumerate() {
-        let mut bytes = Vec::with_capacity(chunk.len() * 40);
-        for (offset, digest) in chunk {
-            bytes.extend_from_slice(&offset.to_be_bytes());
-            bytes.extend_from_slice(&digest.0);
-        }
+        let bytes: Vec<u8> = chunk.iter().flat_map(|entry| entry.to_bytes()).collect();
         tx.execute(
             sql(
                 "INSERT INTO billing_invoice_evidence (invoice_id, usage_row, part, events,
-                    offsets_and_digests) VALUES ($1, $2, $3, $4, $5)",
+                    entries) VALUES ($1, $2, $3, $4, $5)",
             )
             .bind(invoice)
             .bind(i64::try_from(usage_row).unwrap_or(i64::MAX))
@@ -247,10 +241,14 @@ pub async fn put_evidence(
 }
 
 /// The evidence of one usage row.
-pub async fn evidence(store: &Store, invoice: InvoiceId, usage_row: usize) -> Result<Evidence> {
+pub async fn evidence(
+    store: &Store,
+    invoice: InvoiceId,
+    usage_row: usize,
+) -> Result<Vec<EvidenceEntry>> {
     let rows = store
         .fetch_all(
-            sql("SELECT offsets_and_digests FROM billing_invoice_evidence
+            sql("SELECT entries FROM billing_invoice_evidence
                  WHERE invoice_id = $1 AND usage_row = $2 ORDER BY part")
             .bind(invoice)
             .bind(i64::try_from(usage_row).unwrap_or(i64::MAX)),
@@ -258,13 +256,12 @@ pub async fn evidence(store: &Store, invoice: InvoiceId, usage_row: usize) -> Re
         .await?;
     let mut evidence = Vec::new();
     for row in rows {
-        for entry in row.bytes("offsets_and_digests")?.chunks_exact(40) {
-            let (offset, digest) = entry.split_at(8);
-            let (Ok(offset), Ok(digest)) = (offset.try_into(), digest.try_into()) else {
-                continue;
-            };
-            evidence.push((u64::from_be_bytes(offset), Digest(digest)));
-        }
+        let bytes = row.bytes("entries")?;
+        evidence.extend(
+            bytes
+                .chunks(ENTRY_BYTES)
+                .filter_map(EvidenceEntry::from_bytes),
+        );
     }
     Ok(evidence)
 }
