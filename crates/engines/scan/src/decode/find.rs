@@ -1,0 +1,318 @@
+//! Finds encoded runs in a text and scans what they decode to.
+
+use super::{Ratio, View};
+use crate::engine::Scanner;
+use crate::finding::Finding;
+use crate::scan::Source;
+
+/// Shortest run that is worth decoding.
+const MIN_RUN: usize = 20;
+/// Longest encoded run that is decoded.
+const MAX_RUN: usize = 16 << 20;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Base64,
+    Hex,
+    Percent,
+}
+
+impl Code {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Base64 => "base64",
+            Self::Hex => "hexadecimal",
+            Self::Percent => "percent encoding",
+        }
+    }
+}
+
+/// Scans everything that is encoded in `text`, `depth` encodings deep. Findings are reported at
+/// the bytes of `text` that they were decoded from.
+pub(crate) fn scan_encoded(
+    scanner: &Scanner,
+    source: &Source,
+    text: &[u8],
+    depth: u8,
+    findings: &mut Vec<Finding>,
+) {
+    let mut extra = Vec::new();
+    runs(text, |code, start, end| {
+        if extra.len() + findings.len() >= scanner.options.max_findings {
+            return;
+        }
+        let Some(view) = decode(code, text, start, end) else {
+            return;
+        };
+        for hit in deep(scanner, source, view, depth, code.name()) {
+            extra.extend(scanner.findings(source, text, &hit.0, Some((&hit.1, &hit.2))));
+        }
+    });
+    for finding in extra {
+        let known = findings.iter().any(|f| {
+            f.start < finding.end
+                && finding.start < f.end
+                && (f.fingerprint == finding.fingerprint
+                    || f.start == finding.start
+                        && f.end == finding.end
+                        && f.detector == finding.detector)
+        });
+        if !known {
+            // What was decoded says more than the run that it was decoded from, unless the run
+            // is a token with a form of its own.
+            findings.retain(|f| {
+                let generic = f.detector.contains("generic") || f.detector.contains("assigned");
+                !(generic && f.start <= finding.start && finding.end <= f.end)
+            });
+            findings.push(finding);
+        }
+    }
+}
+
+type Level = (Vec<crate::engine::Hit>, View, String);
+
+/// Hits of a view and of the views inside it, all mapped to the same origin.
+fn deep(scanner: &Scanner, source: &Source, view: View, depth: u8, how: &str) -> Vec<Level> {
+    let hits = scanner.hits(&source.path, &view.bytes);
+    let mut levels = Vec::new();
+    if depth > 1 {
+        runs(&view.bytes, |code, start, end| {
+            if let Some(inner) = decode(code, &view.bytes, start, end) {
+                // The inner run as a whole stands where the outer one says.
+                let (from, to) = view.origin(start, end);
+                let mut moved = View::default();
+                moved.push(&inner.bytes, from, Ratio::Point);
+                moved.finish(to);
+                levels.extend(deep(
+                    scanner,
+                    source,
+                    moved,
+                    depth - 1,
+                    &format!("{how}, {}", code.name()),
+                ));
+            }
+        });
+    }
+    if !hits.is_empty() {
+        levels.push((hits, view, how.to_owned()));
+    }
+    levels
+}
+
+fn is_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+}
+
+/// Calls `found` with every run that may be encoded.
+fn runs(text: &[u8], mut found: impl FnMut(Code, usize, usize)) {
+    let mut i = 0;
+    let n = text.len();
+    while i < n {
+        // A run of the alphabet, of which every 16th byte has to be in it.
+        let Some(probe) = text.get(i + MIN_RUN - 1) else {
+            break;
+        };
+        if !is_base64(*probe) {
+            i += MIN_RUN;
+            continue;
+        }
+        let mut start = i + MIN_RUN - 1;
+        while start > i && is_base64(text[start - 1]) {
+            start -= 1;
+        }
+        let mut end = i + MIN_RUN;
+        while end < n && is_base64(text[end]) {
+            end += 1;
+        }
+        if end - start >= MIN_RUN {
+            let (code, last) = classify(text, start, end);
+            if let Some(code) = code
+                && last - start <= MAX_RUN
+            {
+                found(code, start, last);
+            }
+            i = last.max(end);
+        } else {
+            i = end;
+        }
+    }
+    percent_runs(text, &mut found);
+}
+
+/// Tells what a run is and, for base64 in lines, where its last line ends.
+fn classify(text: &[u8], start: usize, end: usize) -> (Option<Code>, usize) {
+    let run = &text[start..end];
+    if run.iter().all(u8::is_ascii_hexdigit) {
+        let even = run.len() % 2 == 0 && run.len() >= 24;
+        return (even.then_some(Code::Hex), end);
+    }
+    let mut end = end;
+    // Lines of the same length, as MIME and PEM wrap them.
+    if (56..=80).contains(&run.len()) && run.len() % 4 == 0 {
+        let width = run.len();
+        loop {
+            let mut next = end;
+            while next < text.len() && matches!(text[next], b'\r' | b'\n' | b' ') && next - end < 8
+            {
+                next += 1;
+            }
+            if next == end {
+                break;
+            }
+            let line = text[next..]
+                .iter()
+                .take(width)
+                .take_while(|b| is_base64(**b))
+                .count();
+            let more = text.get(next + line).is_some_and(|b| is_base64(*b));
+            if line == 0 || more || text[next..].starts_with(b"--") {
+                break;
+            }
+            end = next + line;
+            if line < width {
+                break;
+            }
+        }
+    }
+    let mixed = run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase)
+        || run.iter().any(u8::is_ascii_digit);
+    (mixed.then_some(Code::Base64), end)
+}
+
+fn percent_runs(text: &[u8], found: &mut impl FnMut(Code, usize, usize)) {
+    let mut done = 0;
+    for at in memchr::memchr_iter(b'%', text) {
+        if at < done {
+            continue;
+        }
+        let hex = |i: usize| text.get(i).is_some_and(u8::is_ascii_hexdigit);
+        if !hex(at + 1) || !hex(at + 2) {
+            continue;
+        }
+        let part = |b: u8| b > b' ' && !b"\"'<>`{}|\\^".contains(&b);
+        let mut start = at;
+        while start > done && at - start < 256 && part(text[start - 1]) {
+            start -= 1;
+        }
+        let mut end = at;
+        while end < text.len() && end - at < 65_536 && part(text[end]) {
+            end += 1;
+        }
+        found(Code::Percent, start, end);
+        done = end;
+    }
+}
+
+/// Decodes a run; `None` when what comes out is not text.
+fn decode(code: Code, text: &[u8], start: usize, end: usize) -> Option<View> {
+    let run = &text[start..end];
+    let mut view = View::default();
+    match code {
+        Code::Hex => {
+            let bytes: Vec<u8> = run
+                .chunks_exact(2)
+                .map(|p| nibble(p[0]) << 4 | nibble(p[1]))
+                .collect();
+            view.push(&bytes, start, Ratio::Double);
+        }
+        Code::Base64 => base64(run, start, &mut view),
+        Code::Percent => percent(run, start, &mut view),
+    }
+    view.finish(end);
+    texty(&view.bytes).then_some(view)
+}
+
+fn nibble(b: u8) -> u8 {
+    match b {
+        b'0'..=b'9' => b - b'0',
+        _ => (b | 0x20).wrapping_sub(b'a') + 10,
+    }
+}
+
+fn base64(run: &[u8], start: usize, view: &mut View) {
+    let mut group = [0_u8; 4];
+    let mut n = 0;
+    let mut from = start;
+    for (i, b) in run.iter().enumerate() {
+        let six = match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => continue,
+        };
+        if n == 0 {
+            from = start + i;
+        }
+        group[n] = six;
+        n += 1;
+        if n == 4 {
+            let bytes = [
+                group[0] << 2 | group[1] >> 4,
+                group[1] << 4 | group[2] >> 2,
+                group[2] << 6 | group[3],
+            ];
+            push_base64(view, &bytes, from);
+            n = 0;
+        }
+    }
+    match n {
+        2 => push_base64(view, &[group[0] << 2 | group[1] >> 4], from),
+        3 => push_base64(
+            view,
+            &[group[0] << 2 | group[1] >> 4, group[1] << 4 | group[2] >> 2],
+            from,
+        ),
+        _ => {}
+    }
+}
+
+fn push_base64(view: &mut View, bytes: &[u8], from: usize) {
+    let at = view.bytes.len();
+    let go_on = view.steps.last().is_some_and(|(v, o, r)| {
+        *r == Ratio::Base64 && (at - v) % 3 == 0 && o + (at - v) / 3 * 4 == from
+    });
+    if go_on {
+        view.bytes.extend_from_slice(bytes);
+    } else {
+        view.push(bytes, from, Ratio::Base64);
+    }
+}
+
+fn percent(run: &[u8], start: usize, view: &mut View) {
+    let mut i = 0;
+    while i < run.len() {
+        if run[i] == b'%'
+            && i + 2 < run.len()
+            && run[i + 1].is_ascii_hexdigit()
+            && run[i + 2].is_ascii_hexdigit()
+        {
+            view.push(
+                &[nibble(run[i + 1]) << 4 | nibble(run[i + 2])],
+                start + i,
+                Ratio::Point,
+            );
+            i += 3;
+        } else {
+            let b = if run[i] == b'+' { b' ' } else { run[i] };
+            view.push(&[b], start + i, Ratio::Same);
+            i += 1;
+        }
+    }
+}
+
+/// Mostly printable: what a person or a program wrote.
+fn texty(bytes: &[u8]) -> bool {
+    if bytes.len() < 8 {
+        return false;
+    }
+    let odd = bytes
+        .iter()
+        .take(4_096)
+        .filter(|b| **b < 0x20 && !matches!(b, b'\n' | b'\r' | b'\t') || **b == 0x7f)
+        .count();
+    let high = bytes.iter().take(4_096).filter(|b| **b >= 0x80).count();
+    let n = bytes.len().min(4_096);
+    odd * 50 <= n && (high * 4 <= n || std::str::from_utf8(bytes).is_ok())
+}

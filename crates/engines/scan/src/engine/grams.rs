@@ -1,0 +1,372 @@
+//! Which bytes a pattern cannot do without: every pattern is reduced to sets of four-byte grams of
+//! which one occurs in each of its matches, so that one pass over the text can serve all patterns.
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// Most ways through a pattern that are told apart before a part of it is taken as a gap.
+const MAX_PATHS: usize = 256;
+/// Most four-byte grams that one way may need.
+const MAX_GRAMS: usize = 2_600;
+/// Most copies of a repeated part that are written out.
+const MAX_UNROLL: u32 = 6;
+/// Bytes are compared without regard to this bit, which folds the case of letters.
+pub(crate) const FOLD: u8 = 0x20;
+
+/// A set of bytes, folded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Set([u64; 4]);
+
+impl Set {
+    const EMPTY: Self = Self([0; 4]);
+    /// All bytes that folding leaves: those with the folded bit set.
+    const ANY: Self = Self([
+        0xffff_ffff_0000_0000,
+        0xffff_ffff_0000_0000,
+        0xffff_ffff_0000_0000,
+        0xffff_ffff_0000_0000,
+    ]);
+
+    fn insert(&mut self, byte: u8) {
+        let byte = byte | FOLD;
+        self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..=255_u8).filter(|b| self.0[usize::from(b >> 6)] >> (b & 63) & 1 == 1)
+    }
+
+    fn weight(&self) -> f64 {
+        self.iter().map(frequency).sum()
+    }
+}
+
+#[derive(Clone)]
+enum Unit {
+    One(Set),
+    Gap(usize, Option<usize>),
+}
+
+/// A gram and where in a match it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gram {
+    /// The folded bytes.
+    pub bytes: [u8; 4],
+    /// Fewest bytes of a match before the gram.
+    pub min_before: usize,
+    /// Most bytes before it; `None` when there is no bound.
+    pub max_before: Option<usize>,
+    /// A longer run of folded literal bytes around the gram.
+    pub literal: Box<[u8]>,
+    /// Where the literal begins, counted from the gram's first byte.
+    pub literal_at: isize,
+}
+
+/// What the prefilter needs to know about a pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// One of these occurs in each match.
+    pub grams: Vec<Gram>,
+    /// Most bytes of a match; `None` when there is no bound.
+    pub max_len: Option<usize>,
+}
+
+/// Plans a pattern. `Err` says why no gram can be had.
+pub(crate) fn plan(hir: &Hir) -> Result<Plan, String> {
+    let mut grams: Vec<Gram> = Vec::new();
+    for path in expand(hir) {
+        best(&path, &mut grams)?;
+    }
+    grams.sort_by(|a, b| (a.bytes, a.literal.len()).cmp(&(b.bytes, b.literal.len())));
+    grams.dedup();
+    Ok(Plan {
+        grams,
+        max_len: hir.properties().maximum_len(),
+    })
+}
+
+fn gap(hir: &Hir) -> Vec<Vec<Unit>> {
+    let p = hir.properties();
+    vec![vec![Unit::Gap(
+        p.minimum_len().unwrap_or(0),
+        p.maximum_len(),
+    )]]
+}
+
+fn expand(hir: &Hir) -> Vec<Vec<Unit>> {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![vec![]],
+        HirKind::Literal(lit) => vec![
+            lit.0
+                .iter()
+                .map(|b| {
+                    let mut set = Set::EMPTY;
+                    set.insert(*b);
+                    Unit::One(set)
+                })
+                .collect(),
+        ],
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut set = Set::EMPTY;
+            for range in class.ranges() {
+                for byte in range.start()..=range.end() {
+                    set.insert(byte);
+                }
+            }
+            vec![vec![Unit::One(set)]]
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            let mut set = Set::EMPTY;
+            for range in class.ranges() {
+                if range.end() as u32 > 127 {
+                    return gap(hir);
+                }
+                for c in range.start()..=range.end() {
+                    set.insert(c as u8);
+                }
+            }
+            vec![vec![Unit::One(set)]]
+        }
+        HirKind::Capture(c) => expand(&c.sub),
+        HirKind::Repetition(rep) => {
+            let sub = expand(&rep.sub);
+            if rep.min == 0 {
+                if rep.max == Some(1) && sub.len() <= 4 {
+                    let mut out = vec![vec![]];
+                    out.extend(sub);
+                    return out;
+                }
+                return gap(hir);
+            }
+            // Some copies at each end, what is left of them in between.
+            let copies = rep.min.min(MAX_UNROLL);
+            let inner = rep.sub.properties();
+            let between = (rep.max != Some(copies)).then(|| {
+                let min = (rep.min - copies) as usize * inner.minimum_len().unwrap_or(0);
+                let max = rep
+                    .max
+                    .and_then(|m| inner.maximum_len().map(|one| (m - copies) as usize * one));
+                vec![vec![Unit::Gap(min, max)]]
+            });
+            let mut out = vec![vec![]];
+            for copy in 0..copies {
+                if copy == copies.div_ceil(2)
+                    && let Some(between) = &between
+                {
+                    out = product(&out, between).unwrap_or_default();
+                }
+                match product(&out, &sub) {
+                    Some(next) => out = next,
+                    None => return gap(hir),
+                }
+            }
+            if copies == 1
+                && let Some(between) = &between
+            {
+                out = product(&out, between).unwrap_or_default();
+            }
+            out
+        }
+        HirKind::Concat(parts) => {
+            let mut out = vec![vec![]];
+            for part in parts {
+                let next = expand(part);
+                out = match product(&out, &next) {
+                    Some(next) => next,
+                    None => product(&out, &gap(part)).unwrap_or_default(),
+                };
+            }
+            out
+        }
+        HirKind::Alternation(parts) => {
+            let mut out = Vec::new();
+            for part in parts {
+                out.extend(expand(part));
+                if out.len() > MAX_PATHS {
+                    return gap(hir);
+                }
+            }
+            out
+        }
+    }
+}
+
+fn product(left: &[Vec<Unit>], right: &[Vec<Unit>]) -> Option<Vec<Vec<Unit>>> {
+    if left.len() * right.len() > MAX_PATHS {
+        return None;
+    }
+    let mut out = Vec::with_capacity(left.len() * right.len());
+    for a in left {
+        for b in right {
+            let mut path = a.clone();
+            path.extend(b.iter().cloned());
+            out.push(path);
+        }
+    }
+    Some(out)
+}
+
+/// The longest run of single bytes that every way through the pattern has at least.
+pub(crate) fn shortest_literal(hir: &Hir) -> usize {
+    expand(hir)
+        .iter()
+        .map(|path| {
+            let (mut best, mut run) = (0, 0);
+            for unit in path {
+                run = match unit {
+                    Unit::One(set) if set.len() == 1 => run + 1,
+                    _ => 0,
+                };
+                best = best.max(run);
+            }
+            best
+        })
+        .min()
+        .unwrap_or(0)
+}
+
+/// Adds the grams of the rarest window of a way through the pattern.
+fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
+    let mut choice: Option<(f64, usize)> = None;
+    let mut chosen = [Set::EMPTY; 4];
+    for at in 0..path.len() {
+        let mut sets = [Set::ANY; 4];
+        let mut known = 0;
+        for unit in path[at..].iter().take(4) {
+            match unit {
+                Unit::One(set) => {
+                    sets[known] = *set;
+                    known += 1;
+                }
+                Unit::Gap(..) => break,
+            }
+        }
+        // Three known bytes do when any fourth one has to follow.
+        let follows: usize = path[at + known..]
+            .iter()
+            .map(|u| match u {
+                Unit::One(_) => 1,
+                Unit::Gap(lo, _) => *lo,
+            })
+            .sum();
+        if known < 3 || known + follows < 4 {
+            continue;
+        }
+        let count = sets.iter().fold(1_usize, |n, s| n.saturating_mul(s.len()));
+        let weight: f64 = sets.iter().map(Set::weight).product();
+        if count == 0 || count > MAX_GRAMS {
+            continue;
+        }
+        // A table entry costs a little too, so that wide windows lose against narrow ones.
+        let cost = weight + count as f64 * 2e-9;
+        if choice.is_none_or(|(c, _)| cost < c) {
+            choice = Some((cost, at));
+            chosen = sets;
+        }
+    }
+    let Some((_, at)) = choice else {
+        return Err("no four bytes of it are narrow enough: give it a longer literal".to_owned());
+    };
+    let (mut min, mut max) = (0_usize, Some(0_usize));
+    for unit in &path[..at] {
+        let (lo, hi) = match unit {
+            Unit::One(_) => (1, Some(1)),
+            Unit::Gap(lo, hi) => (*lo, *hi),
+        };
+        min += lo;
+        max = max.zip(hi).map(|(a, b)| a + b);
+    }
+    let single = |i: usize| match path.get(i) {
+        Some(Unit::One(set)) if set.len() == 1 => set.iter().next(),
+        _ => None,
+    };
+    // The longest run of single bytes that touches the window.
+    let anchor = (at..at + 4).find(|i| single(*i).is_some());
+    let (mut literal, mut literal_at) = (Vec::new(), 0_isize);
+    if let Some(anchor) = anchor {
+        let mut from = anchor;
+        while from > 0 && single(from - 1).is_some() {
+            from -= 1;
+        }
+        let mut i = from;
+        while let Some(byte) = single(i) {
+            literal.push(byte);
+            i += 1;
+        }
+        literal_at = from as isize - at as isize;
+    }
+    let sets = chosen;
+    for a in sets[0].iter() {
+        for b in sets[1].iter() {
+            for c in sets[2].iter() {
+                for d in sets[3].iter() {
+                    grams.push(Gram {
+                        bytes: [a, b, c, d],
+                        min_before: min,
+                        max_before: max,
+                        literal: literal.clone().into_boxed_slice(),
+                        literal_at,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How often a folded byte occurs in program text and records, roughly.
+fn frequency(byte: u8) -> f64 {
+    match byte {
+        b' ' => 0.15,
+        b'e' => 0.075,
+        b't' => 0.06,
+        b'a' | b'r' | b's' | b'i' | b'n' | b'o' => 0.05,
+        b'l' | b'c' | b'd' => 0.03,
+        b'u' | b'm' | b'p' | b'f' => 0.023,
+        b'g' | b'h' | b'b' | b'y' => 0.015,
+        b'w' | b'v' => 0.01,
+        b'k' | b'x' => 0.006,
+        b'j' | b'q' | b'z' => 0.003,
+        b'0'..=b'9' => 0.012,
+        b'-' | b'.' | b':' | b'=' | b',' | b'"' | b'\'' | b'/' | 0x7f | b'(' | b')' | b';'
+        | b'*' => 0.012,
+        b'{' | b'}' | b'|' => 0.006,
+        _ => 0.002,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn of(pattern: &str) -> Result<Plan, String> {
+        let hir = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(pattern)
+            .unwrap();
+        plan(&hir)
+    }
+
+    #[test]
+    fn takes_the_rarest_window() {
+        let plan = of("ghp_[0-9a-zA-Z]{36}").unwrap();
+        assert_eq!(plan.max_len, Some(40));
+        assert_eq!(plan.grams.len(), 1);
+        assert_eq!(&plan.grams[0].bytes, b"ghp\x7f");
+        assert_eq!(&*plan.grams[0].literal, b"ghp\x7f");
+    }
+
+    #[test]
+    fn every_way_has_a_gram() {
+        let plan = of(r"(?i)\b(?:sc|ext)_(?:[a-z]{2})\.acc").unwrap();
+        assert!(plan.grams.iter().all(|g| g.max_before.is_some()));
+        assert!(of("[a-z]{20}").is_err());
+        assert!(of("(?:abcd)?[a-z0-9]{30}").is_err());
+    }
+}

@@ -1,0 +1,548 @@
+//! The scanner: all detectors over one text.
+
+pub(crate) mod context;
+pub mod filter;
+pub(crate) mod grams;
+mod judge;
+mod overlap;
+mod prefilter;
+pub(crate) mod regexes;
+mod shapes;
+
+use std::sync::Arc;
+
+use crate::builtin::{self, Builtin};
+use crate::detector::{self, Class, Detector, DetectorError};
+use crate::finding::FingerprintKey;
+use crate::validate::{self, Check};
+use context::{Around, Columns, Nearness};
+use prefilter::{Entry, Prefilter};
+use regexes::Pattern;
+use shapes::Shapes;
+
+/// How a scanner decides and what it keeps.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Findings below this confidence are dropped. 0.5 is the operating point that the detectors
+    /// are tuned for; lower finds more and errs more.
+    pub min_confidence: f32,
+    /// Key of the fingerprints.
+    pub key: FingerprintKey,
+    /// Keep the values in the findings. Off unless somebody has asked to see them.
+    pub keep_values: bool,
+    /// How many encodings inside one another are opened (base64, hexadecimal, percent).
+    pub decode_depth: u8,
+    /// Leave out lines that say `sealwright:allow`, `gitleaks:allow` and the like.
+    pub inline_allow: bool,
+    /// Report all detectors that agree on the same bytes, not only the surest.
+    pub overlaps: bool,
+    /// Most findings of one text; more end the text early.
+    pub max_findings: usize,
+}
+
+impl Options {
+    /// The usual decisions with a key.
+    #[must_use]
+    pub fn new(key: FingerprintKey) -> Self {
+        Self {
+            min_confidence: 0.5,
+            key,
+            keep_values: false,
+            decode_depth: 3,
+            inline_allow: true,
+            overlaps: false,
+            max_findings: 1_000_000,
+        }
+    }
+}
+
+/// A detector made ready.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub id: Arc<str>,
+    pub title: Arc<str>,
+    pub detector: Detector,
+    pub check: Option<Check>,
+    pub pattern: Option<Pattern>,
+}
+
+/// All detectors over one text, in one pass each for literals, numbers and addresses. It can be
+/// shared by threads.
+#[derive(Debug)]
+pub struct Scanner {
+    pub(crate) ready: Vec<Ready>,
+    pub(crate) options: Options,
+    prefilter: Prefilter,
+    shapes: Shapes,
+    builtins: builtin::Set,
+}
+
+/// A place before it is named: which detector, where, how sure.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    pub detector: u32,
+    pub start: usize,
+    pub end: usize,
+    pub confidence: f32,
+    pub why: Why,
+}
+
+/// Reasons of a confidence, small enough to be made for every candidate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Why {
+    pub check_digit: bool,
+    pub entropy: bool,
+    pub field: Option<u16>,
+    pub line: Option<u16>,
+    pub assigned: bool,
+    pub note: Option<&'static str>,
+}
+
+impl Why {
+    pub(crate) fn words(&self, detector: &Detector) -> Vec<String> {
+        let mut out = vec!["form".to_owned()];
+        let word = |i: u16| {
+            detector
+                .context
+                .get(usize::from(i))
+                .cloned()
+                .unwrap_or_default()
+        };
+        if self.check_digit {
+            out.push("check digits".to_owned());
+        }
+        if self.entropy {
+            out.push("entropy".to_owned());
+        }
+        if let Some(i) = self.field {
+            out.push(format!("named {:?}", word(i)));
+        }
+        if let Some(i) = self.line {
+            out.push(format!("near {:?}", word(i)));
+        }
+        if self.assigned {
+            out.push("assigned to a telling name".to_owned());
+        }
+        out.extend(self.note.map(str::to_owned));
+        out
+    }
+}
+
+impl Scanner {
+    /// A scanner with the detectors that come with the program.
+    ///
+    /// # Errors
+    /// See [`Scanner::new`].
+    pub fn builtin(options: Options) -> Result<Self, DetectorError> {
+        Self::new(detector::builtin()?, options)
+    }
+
+    /// A scanner with these detectors, a tenant's own among them.
+    ///
+    /// # Errors
+    /// When a detector's pattern, shape, validator or scanner cannot be used; the error names it.
+    pub fn new(detectors: Vec<Detector>, options: Options) -> Result<Self, DetectorError> {
+        let mut ready = Vec::with_capacity(detectors.len());
+        let mut plans = Vec::new();
+        let mut shapes = Shapes::new();
+        let mut builtins = builtin::Set::default();
+        for (i, detector) in detectors.into_iter().enumerate() {
+            let owner = u32::try_from(i)
+                .map_err(|_| DetectorError::invalid(&detector.id, "too many detectors"))?;
+            let check = match detector.validator.as_deref() {
+                None => None,
+                Some(name) => Some(validate::by_name(name).ok_or_else(|| {
+                    DetectorError::invalid(&detector.id, format!("no validator {name:?}"))
+                })?),
+            };
+            let mut pattern = None;
+            if let Some(text) = &detector.pattern {
+                let (p, plan) = Pattern::new(&detector, text)?;
+                plans.push((owner, plan));
+                pattern = Some(p);
+            }
+            for shape in &detector.shapes {
+                shapes.add(&detector.id, shape, owner)?;
+            }
+            if let Some(name) = &detector.scan {
+                let builtin = Builtin::by_name(name).ok_or_else(|| {
+                    DetectorError::invalid(&detector.id, format!("no built-in scanner {name:?}"))
+                })?;
+                builtins.add(builtin, owner);
+            }
+            if detector.pattern.is_none() && detector.shapes.is_empty() && detector.scan.is_none() {
+                return Err(DetectorError::invalid(
+                    &detector.id,
+                    "needs a pattern, shapes or the name of a built-in scanner",
+                ));
+            }
+            ready.push(Ready {
+                id: detector.id.as_str().into(),
+                title: detector.title.as_str().into(),
+                check,
+                pattern,
+                detector,
+            });
+        }
+        plans.extend(builtins.plans()?);
+        Ok(Self {
+            prefilter: Prefilter::new(&plans),
+            shapes,
+            builtins,
+            ready,
+            options,
+        })
+    }
+
+    /// The detectors that are on.
+    pub fn detectors(&self) -> impl Iterator<Item = &Detector> {
+        self.ready.iter().map(|r| &r.detector)
+    }
+
+    /// What the scanner was told.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// All hits in a text, best ones only where they overlap, in order.
+    pub(crate) fn hits(&self, path: &str, text: &[u8]) -> Vec<Hit> {
+        let columns = Columns::of(text);
+        self.hits_with(path, text, columns.as_ref())
+    }
+
+    pub(crate) fn hits_with(&self, path: &str, text: &[u8], columns: Option<&Columns>) -> Vec<Hit> {
+        let mut pass = Pass {
+            scanner: self,
+            path,
+            text,
+            columns,
+            done: vec![0; self.ready.len()],
+            budgets: Vec::new(),
+            hits: Vec::new(),
+        };
+        self.prefilter
+            .scan(text, |at, entry| pass.literal(at, entry));
+        shapes::tokens_with_digits(text, |start, end| pass.token(start, end));
+        if let Some(owner) = self.builtins.owner(Builtin::Email) {
+            builtin::email::scan(text, |s, e, c| pass.plain(owner, s, e, c));
+        }
+        let (v6, mac) = (
+            self.builtins.owner(Builtin::Ipv6),
+            self.builtins.owner(Builtin::Mac),
+        );
+        if v6.is_some() || mac.is_some() {
+            builtin::net::scan_colons(text, |is_mac, s, e, c| {
+                if let Some(owner) = if is_mac { mac } else { v6 } {
+                    pass.plain(owner, s, e, c);
+                }
+            });
+        }
+        let mut hits = pass.hits;
+        hits.retain(|h| h.confidence >= self.options.min_confidence);
+        if self.options.inline_allow {
+            judge::inline_allow(text, &mut hits);
+        }
+        overlap::resolve(self, &mut hits);
+        hits.truncate(self.options.max_findings);
+        hits
+    }
+}
+
+/// One run over one text.
+struct Pass<'a> {
+    scanner: &'a Scanner,
+    path: &'a str,
+    text: &'a [u8],
+    columns: Option<&'a Columns>,
+    /// End of the last match of each detector.
+    done: Vec<usize>,
+    /// Bytes that each detector may still look at in vain; filled on first use.
+    budgets: Vec<usize>,
+    hits: Vec<Hit>,
+}
+
+impl Pass<'_> {
+    fn full(&self) -> bool {
+        self.hits.len() >= self.scanner.options.max_findings.saturating_mul(2)
+    }
+
+    fn literal(&mut self, at: usize, entry: &Entry) {
+        if self.full() {
+            return;
+        }
+        if entry.owner >= builtin::FIRST_OWNER {
+            self.builtin_literal(at, entry);
+            return;
+        }
+        let owner = entry.owner as usize;
+        if at < self.done[owner] {
+            return;
+        }
+        let ready = &self.scanner.ready[owner];
+        let Some(pattern) = &ready.pattern else {
+            return;
+        };
+        if self.budgets.is_empty() {
+            self.budgets = vec![1_000_000 + self.text.len() * 16; self.scanner.ready.len()];
+        }
+        let Some(m) = pattern.try_at(
+            self.text,
+            at,
+            entry.min_before,
+            entry.max_before,
+            &mut self.budgets[owner],
+        ) else {
+            return;
+        };
+        if m.value.1 <= self.done[owner] {
+            return;
+        }
+        if pattern
+            .path
+            .as_ref()
+            .is_some_and(|p| !p.is_match(self.path.as_bytes()))
+        {
+            return;
+        }
+        let judged = judge::secret(ready, self.path, self.text, &m);
+        if let Some((confidence, mut why)) = judged {
+            let mut confidence = confidence;
+            if ready.detector.class != Class::Secret {
+                if let Some(check) = ready.check {
+                    let mut compact = [0_u8; 64];
+                    let Some(value) = compacted(&self.text[m.value.0..m.value.1], &mut compact)
+                    else {
+                        return;
+                    };
+                    if !check(value) {
+                        return;
+                    }
+                    why.check_digit = true;
+                }
+                (confidence, why) = self.in_context(ready, m.value, confidence, why);
+            }
+            self.done[owner] = m.whole.1.max(at + 1);
+            self.hits.push(Hit {
+                detector: entry.owner,
+                start: m.value.0,
+                end: m.value.1,
+                confidence,
+                why,
+            });
+        }
+    }
+
+    fn builtin_literal(&mut self, at: usize, entry: &Entry) {
+        let Some((builtin, owner)) = self.scanner.builtins.of_entry(entry.owner) else {
+            return;
+        };
+        match builtin {
+            Builtin::Assignment => {
+                if at < self.done[owner as usize] {
+                    return;
+                }
+                if let Some(found) = builtin::assignment::at(self.text, at, self.path) {
+                    self.done[owner as usize] = found.end;
+                    self.hits.push(Hit {
+                        detector: owner,
+                        start: found.start,
+                        end: found.end,
+                        confidence: found.confidence,
+                        why: Why {
+                            assigned: true,
+                            entropy: found.random,
+                            ..Why::default()
+                        },
+                    });
+                }
+            }
+            Builtin::UrlCredentials => {
+                if let Some((start, end, confidence)) = builtin::url::credentials(self.text, at) {
+                    self.plain(owner, start, end, confidence);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn plain(&mut self, owner: u32, start: usize, end: usize, confidence: f32) {
+        if self.full() {
+            return;
+        }
+        let ready = &self.scanner.ready[owner as usize];
+        let (confidence, why) = self.in_context(ready, (start, end), confidence, Why::default());
+        self.hits.push(Hit {
+            detector: owner,
+            start,
+            end,
+            confidence,
+            why,
+        });
+    }
+
+    fn in_context(
+        &self,
+        ready: &Ready,
+        (start, end): (usize, usize),
+        base: f32,
+        mut why: Why,
+    ) -> (f32, Why) {
+        let Some(top) = ready.detector.context_confidence else {
+            return (base, why);
+        };
+        if base >= top || ready.detector.context.is_empty() {
+            return (base, why);
+        }
+        let around = Around::of(self.text, start, end, self.columns);
+        match around.nearness(&ready.detector.context) {
+            Some((Nearness::Field, i)) => {
+                why.field = Some(i as u16);
+                (top, why)
+            }
+            Some((Nearness::Line, i)) => {
+                why.line = Some(i as u16);
+                (base + (top - base) * 0.4, why)
+            }
+            None => (base, why),
+        }
+    }
+
+    /// A token of letters and digits that has a digit.
+    fn token(&mut self, start: usize, end: usize) {
+        let text = self.text;
+        let len = end - start;
+        if self.full() {
+            return;
+        }
+        let before = if start == 0 { b'\n' } else { text[start - 1] };
+        let b = &self.scanner.builtins;
+        if before == b'+' && text[start].is_ascii_digit() {
+            if let Some(owner) = b.owner(Builtin::Phone)
+                && let Some((s, e, c)) = builtin::phone::international(text, start)
+            {
+                self.plain(owner, s, e, c);
+            }
+            return;
+        }
+        if len <= 3 && text.get(end) == Some(&b'.') && text[start].is_ascii_digit() {
+            if let Some(owner) = b.owner(Builtin::Ipv4)
+                && let Some((s, e, c)) = builtin::net::ipv4(text, start)
+            {
+                self.plain(owner, s, e, c);
+            }
+        }
+        if len >= 4 && text[start].is_ascii_alphabetic() {
+            if let Some(owner) = b.owner(Builtin::Iban)
+                && let Some(e) = builtin::iban::at(text, start)
+            {
+                self.plain(owner, start, e, 0.95);
+                return;
+            }
+        }
+        if (26..=35).contains(&len)
+            && let Some(owner) = b.owner(Builtin::Bitcoin)
+            && builtin::bitcoin::valid(&text[start..end])
+        {
+            self.plain(owner, start, end, 0.9);
+            return;
+        }
+        if before.is_ascii_alphanumeric() || before == b'_' || len > 40 {
+            return;
+        }
+        if before == b'('
+            && let Some(owner) = b.owner(Builtin::Phone)
+            && let Some((s, e, c)) = builtin::phone::bracketed(text, start - 1)
+        {
+            self.plain(owner, s, e, c);
+            return;
+        }
+        self.outlines(start, before);
+    }
+
+    /// Tries the outlines of numbers at the start of a token.
+    fn outlines(&mut self, start: usize, before: u8) {
+        let text = self.text;
+        // Part of a longer number, of a decimal, of an identifier with dashes.
+        let joined_left = matches!(before, b'-' | b'.' | b'/' | b':' | b',' | b'+')
+            && start >= 2
+            && text[start - 2].is_ascii_digit()
+            && !(before == b',' && self.columns.is_some())
+            || matches!(before, b'$' | b'%' | b'\\');
+        let part_of_identifier = before == b'-'
+            && start >= 2
+            && text[start - 2].is_ascii_alphanumeric()
+            && builtin::tail_of_identifier(text, start - 1);
+        if joined_left || part_of_identifier {
+            return;
+        }
+        let scanner = self.scanner;
+        let mut found: Vec<(usize, u32)> = Vec::new();
+        scanner.shapes.walk(text, start, |end, owners| {
+            let next = text.get(end).copied().unwrap_or(b'\n');
+            if next.is_ascii_alphanumeric() || next == b'_' {
+                return;
+            }
+            let after = text.get(end + 1).copied().unwrap_or(b'\n');
+            if (matches!(next, b'-' | b'.' | b'/' | b':') && after.is_ascii_alphanumeric())
+                && !(next == b'.' && after.is_ascii_uppercase())
+            {
+                return;
+            }
+            found.extend(owners.iter().map(|o| (end, *o)));
+        });
+        for (end, owner) in found {
+            let ready = &scanner.ready[owner as usize];
+            let d = &ready.detector;
+            let best = d.context_confidence.unwrap_or(0.0).max(d.confidence);
+            if best < scanner.options.min_confidence {
+                continue;
+            }
+            let mut compact = [0_u8; 64];
+            let Some(value) = compacted(&text[start..end], &mut compact) else {
+                continue;
+            };
+            let mut why = Why::default();
+            if let Some(check) = ready.check {
+                if !check(value) {
+                    continue;
+                }
+                why.check_digit = true;
+            }
+            let repeated = value.len() > 5 && value.iter().all(|b| *b == value[0]);
+            if repeated {
+                continue;
+            }
+            let mut base = d.confidence;
+            // Written with the separators of its kind, a number that keeps the rule is meant.
+            let separated = value.len() < end - start;
+            if separated && why.check_digit {
+                base = (base + 0.3).min(base.max(0.85));
+            }
+            // Lower-case letters are rare in numbers that are issued in capitals.
+            if text[start..end].iter().any(u8::is_ascii_lowercase) {
+                base *= 0.6;
+            }
+            let (confidence, why) = self.in_context(ready, (start, end), base, why);
+            self.hits.push(Hit {
+                detector: owner,
+                start,
+                end,
+                confidence,
+                why,
+            });
+        }
+    }
+}
+
+/// Letters and digits alone, in capitals.
+fn compacted<'b>(value: &[u8], buffer: &'b mut [u8; 64]) -> Option<&'b [u8]> {
+    let mut n = 0;
+    for b in value {
+        if b.is_ascii_alphanumeric() || matches!(*b, b'+' | b'*' | b'&') {
+            *buffer.get_mut(n)? = b.to_ascii_uppercase();
+            n += 1;
+        }
+    }
+    Some(&buffer[..n])
+}

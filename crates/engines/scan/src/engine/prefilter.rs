@@ -1,0 +1,209 @@
+//! One pass over the text for the grams of all patterns.
+
+use super::grams::{FOLD, Gram, Plan};
+
+const BITS: u32 = 17;
+const WORDS: usize = 1 << (BITS - 6);
+const FOLD4: u32 = u32::from_ne_bytes([FOLD; 4]);
+const FOLD8: u64 = u64::from_ne_bytes([FOLD; 8]);
+
+/// Where a gram leads.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Which pattern, by the caller's number.
+    pub owner: u32,
+    /// Fewest bytes of a match before the gram.
+    pub min_before: u32,
+    /// Most bytes before it; `u32::MAX` when there is no bound.
+    pub max_before: u32,
+    literal: Box<[u8]>,
+    literal_at: i32,
+}
+
+/// The table of all grams.
+#[derive(Debug)]
+pub(crate) struct Prefilter {
+    bitmap: Box<[u64; WORDS]>,
+    slots: Box<[Slot]>,
+    mask: usize,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    gram: u32,
+    from: u32,
+    to: u32,
+}
+
+#[inline]
+fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)
+}
+
+impl Prefilter {
+    /// Builds the table of the given plans; a plan's owner is the number beside it.
+    pub(crate) fn new(plans: &[(u32, Plan)]) -> Self {
+        let mut all: Vec<(u32, u32, &Gram)> = plans
+            .iter()
+            .flat_map(|(owner, plan)| {
+                plan.grams
+                    .iter()
+                    .map(|g| (u32::from_le_bytes(g.bytes), *owner, g))
+            })
+            .collect();
+        all.sort_by_key(|a| (a.0, a.1));
+        let mut bitmap = Box::new([0_u64; WORDS]);
+        let mut entries = Vec::with_capacity(all.len());
+        let mut runs: Vec<Slot> = Vec::new();
+        for (gram, owner, g) in all {
+            let h = hash(gram);
+            bitmap[(h >> 6) as usize] |= 1 << (h & 63);
+            if runs.last().is_none_or(|r| r.gram != gram) {
+                let at = entries.len() as u32;
+                runs.push(Slot {
+                    gram,
+                    from: at,
+                    to: at,
+                });
+            }
+            entries.push(Entry {
+                owner,
+                min_before: u32::try_from(g.min_before).unwrap_or(u32::MAX),
+                max_before: g
+                    .max_before
+                    .and_then(|m| u32::try_from(m).ok())
+                    .unwrap_or(u32::MAX),
+                literal: g.literal.clone(),
+                literal_at: g.literal_at as i32,
+            });
+            if let Some(run) = runs.last_mut() {
+                run.to += 1;
+            }
+        }
+        let size = (runs.len() * 2).next_power_of_two().max(2);
+        let mut slots = vec![Slot::default(); size].into_boxed_slice();
+        for run in runs {
+            let mut i = run.gram.wrapping_mul(0x85EB_CA6B) as usize & (size - 1);
+            while slots[i].from != slots[i].to {
+                i = (i + 1) & (size - 1);
+            }
+            slots[i] = run;
+        }
+        Self {
+            bitmap,
+            slots,
+            mask: size - 1,
+            entries,
+        }
+    }
+
+    /// Calls `hit` with the place of the gram for every entry whose literal stands in the text.
+    #[inline]
+    pub(crate) fn scan(&self, text: &[u8], mut hit: impl FnMut(usize, &Entry)) {
+        let n = text.len();
+        let mut i = 0;
+        while i + 12 <= n {
+            let Some(bytes) = text[i..].first_chunk::<12>() else {
+                break;
+            };
+            let low = u64::from_le_bytes([
+                bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
+            ]) | FOLD8;
+            let high = u64::from_le_bytes([
+                bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9], bytes[10], bytes[11],
+            ]) | FOLD8;
+            let grams = [
+                low as u32,
+                (low >> 8) as u32,
+                (low >> 16) as u32,
+                (low >> 24) as u32,
+                high as u32,
+                (high >> 8) as u32,
+                (high >> 16) as u32,
+                (high >> 24) as u32,
+            ];
+            let mut found = 0_u32;
+            for (k, gram) in grams.iter().enumerate() {
+                found |= self.bit(*gram) << k;
+            }
+            while found != 0 {
+                let k = found.trailing_zeros() as usize;
+                found &= found - 1;
+                self.look_up(text, i + k, grams[k], &mut hit);
+            }
+            i += 8;
+        }
+        while i + 4 <= n {
+            if let Some(bytes) = text[i..].first_chunk::<4>() {
+                let gram = u32::from_le_bytes(*bytes) | FOLD4;
+                if self.bit(gram) == 1 {
+                    self.look_up(text, i, gram, &mut hit);
+                }
+            }
+            i += 1;
+        }
+    }
+
+    #[inline]
+    fn bit(&self, gram: u32) -> u32 {
+        let h = hash(gram);
+        (self.bitmap[(h >> 6) as usize & (WORDS - 1)] >> (h & 63)) as u32 & 1
+    }
+
+    #[inline]
+    fn look_up(&self, text: &[u8], at: usize, gram: u32, hit: &mut impl FnMut(usize, &Entry)) {
+        let mut i = gram.wrapping_mul(0x85EB_CA6B) as usize & self.mask;
+        loop {
+            let slot = self.slots[i];
+            if slot.from == slot.to {
+                return;
+            }
+            if slot.gram == gram {
+                for entry in &self.entries[slot.from as usize..slot.to as usize] {
+                    if entry.literal_stands(text, at) {
+                        hit(at, entry);
+                    }
+                }
+                return;
+            }
+            i = (i + 1) & self.mask;
+        }
+    }
+}
+
+impl Entry {
+    fn literal_stands(&self, text: &[u8], at: usize) -> bool {
+        let Some(from) = at.checked_add_signed(self.literal_at as isize) else {
+            return false;
+        };
+        text.get(from..from + self.literal.len())
+            .is_some_and(|t| t.iter().zip(&self.literal).all(|(t, l)| t | FOLD == *l))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn finds_each_literal_at_each_place() {
+        let parse = |p: &str| {
+            let hir = regex_syntax::ParserBuilder::new()
+                .unicode(false)
+                .utf8(false)
+                .build()
+                .parse(p)
+                .unwrap();
+            super::super::grams::plan(&hir).unwrap()
+        };
+        let filter = Prefilter::new(&[(0, parse("ghp_[a-z]{4}")), (1, parse("(?i)adafruit"))]);
+        for pad in 0..40 {
+            let text = format!("{}GHP_abcd {}AdaFruit", "x".repeat(pad), "-".repeat(pad));
+            let mut seen = Vec::new();
+            filter.scan(text.as_bytes(), |_, e| seen.push(e.owner));
+            assert_eq!(seen, [0, 1], "{pad}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Detectors with a pattern of their own: compiled when the first literal of theirs is met, and run
+//! only on the bytes around it.
+
+use std::sync::OnceLock;
+
+use regex_automata::meta::{self, Regex};
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, util::captures::Captures};
+
+use crate::detector::{Allow, Detector, DetectorError};
+use crate::engine::grams::{self, Plan};
+
+/// Longest match that is looked for when a pattern sets no bound itself.
+const UNBOUNDED: usize = 16_384;
+/// Longest distance from the start of a match to its literal that is looked at.
+const REACH: usize = 1_024;
+
+/// Compiles with the rules of all detectors: bytes, ASCII classes.
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+    meta::Builder::new()
+        .configure(
+            meta::Config::new()
+                .utf8_empty(false)
+                .nfa_size_limit(Some(16 << 20))
+                .hybrid_cache_capacity(512 << 10)
+                .onepass_size_limit(Some(256 << 10)),
+        )
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .build(pattern)
+        .map_err(|e| {
+            e.syntax_error()
+                .map_or_else(|| e.to_string(), ToString::to_string)
+        })
+}
+
+/// A pattern compiled on first use.
+#[derive(Debug)]
+pub(crate) struct Lazy {
+    pattern: Box<str>,
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Lazy {
+    pub(crate) fn new(pattern: &str) -> Self {
+        Self {
+            pattern: pattern.into(),
+            regex: OnceLock::new(),
+        }
+    }
+
+    fn get(&self) -> Option<&Regex> {
+        self.regex
+            .get_or_init(|| compile(&self.pattern).ok())
+            .as_ref()
+    }
+
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        self.get().is_some_and(|r| r.is_match(text))
+    }
+}
+
+/// An allow-list with its patterns.
+#[derive(Debug)]
+pub(crate) struct CompiledAllow {
+    patterns: Vec<Lazy>,
+    words: Vec<Vec<u8>>,
+    paths: Vec<Lazy>,
+    target: Target,
+    all: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Secret,
+    Match,
+    Line,
+}
+
+impl CompiledAllow {
+    fn new(id: &str, allow: &Allow) -> Result<Self, DetectorError> {
+        Ok(Self {
+            patterns: allow.patterns.iter().map(|p| Lazy::new(p)).collect(),
+            words: allow.words.iter().map(|w| w.clone().into_bytes()).collect(),
+            paths: allow.paths.iter().map(|p| Lazy::new(p)).collect(),
+            target: match allow.target.as_deref() {
+                None | Some("secret") => Target::Secret,
+                Some("match") => Target::Match,
+                Some("line") => Target::Line,
+                Some(other) => {
+                    return Err(DetectorError::invalid(
+                        id,
+                        format!("allow target {other:?} is not one of secret, match, line"),
+                    ));
+                }
+            },
+            all: allow.all,
+        })
+    }
+
+    pub(crate) fn allows(&self, path: &str, secret: &[u8], whole: &[u8], line: &[u8]) -> bool {
+        let target = match self.target {
+            Target::Secret => secret,
+            Target::Match => whole,
+            Target::Line => line,
+        };
+        let by_pattern = || self.patterns.iter().any(|p| p.is_match(target));
+        let by_word = || {
+            self.words
+                .iter()
+                .any(|w| super::filter::contains(secret, w))
+        };
+        let by_path = || self.paths.iter().any(|p| p.is_match(path.as_bytes()));
+        if self.all {
+            (self.patterns.is_empty() || by_pattern())
+                && (self.words.is_empty() || by_word())
+                && (self.paths.is_empty() || by_path())
+        } else {
+            by_pattern() || by_word() || by_path()
+        }
+    }
+}
+
+/// A detector's pattern, ready to be tried.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    regex: Lazy,
+    max_len: usize,
+    pub(crate) group: Option<usize>,
+    pub(crate) allow: Vec<CompiledAllow>,
+    pub(crate) path: Option<Lazy>,
+}
+
+/// A match: the whole and the value in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matched {
+    pub(crate) whole: (usize, usize),
+    pub(crate) value: (usize, usize),
+}
+
+impl Pattern {
+    /// Reads the pattern and plans its literals.
+    pub(crate) fn new(detector: &Detector, pattern: &str) -> Result<(Self, Plan), DetectorError> {
+        let hir = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .nest_limit(64)
+            .build()
+            .parse(pattern)
+            .map_err(|e| DetectorError::invalid(&detector.id, e))?;
+        let plan = grams::plan(&hir).map_err(|e| DetectorError::invalid(&detector.id, e))?;
+        let allow = detector
+            .allow
+            .iter()
+            .map(|a| CompiledAllow::new(&detector.id, a))
+            .collect::<Result<_, _>>()?;
+        Ok((
+            Self {
+                regex: Lazy::new(pattern),
+                max_len: plan.max_len.unwrap_or(UNBOUNDED).clamp(4, 65_536),
+                group: detector.group,
+                allow,
+                path: detector.path.as_deref().map(Lazy::new),
+            },
+            plan,
+        ))
+    }
+
+    /// Tries the pattern around a literal: the match has to begin between the two distances before
+    /// `at`. `budget` bounds the bytes spent in vain over one text.
+    pub(crate) fn try_at(
+        &self,
+        text: &[u8],
+        at: usize,
+        min_before: u32,
+        max_before: u32,
+        budget: &mut usize,
+    ) -> Option<Matched> {
+        let hi = at.checked_sub(min_before as usize)?;
+        let lo = at.saturating_sub((max_before as usize).min(REACH + min_before as usize));
+        let reach = if *budget == 0 {
+            self.max_len.min(512)
+        } else {
+            self.max_len
+        };
+        let end = text.len().min(hi.saturating_add(reach));
+        let regex = self.regex.get()?;
+        let anchored = if lo == hi {
+            Anchored::Yes
+        } else {
+            Anchored::No
+        };
+        let input = Input::new(text).span(lo..end.max(lo)).anchored(anchored);
+        if !regex.is_match(input.clone()) {
+            *budget = budget.saturating_sub(end - lo);
+            return None;
+        }
+        let mut captures: Captures = regex.create_captures();
+        regex.search_captures(&input, &mut captures);
+        let Some(whole) = captures.get_match() else {
+            *budget = budget.saturating_sub(end - lo);
+            return None;
+        };
+        if whole.start() > hi {
+            *budget = budget.saturating_sub(end - lo);
+            return None;
+        }
+        let span = match self.group {
+            Some(group) => captures.get_group(group)?,
+            None => (1..captures.group_len())
+                .find_map(|g| captures.get_group(g).filter(|s| !s.is_empty()))
+                .unwrap_or(whole.span()),
+        };
+        Some(Matched {
+            whole: (whole.start(), whole.end()),
+            value: (span.start, span.end),
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the scanner against data from outside.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod detectors;
+mod identifiers;
+mod support;

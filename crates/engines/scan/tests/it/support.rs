@@ -1,0 +1,39 @@
+//! Where the shared data lies.
+
+use std::path::PathBuf;
+
+/// The folder of the shared data, or `None` (said aloud) when it is absent.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SEALWRIGHT_SHARED_DATA")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let mut at = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+            while at.pop() {
+                let candidate = at.join("shared/data");
+                if candidate.is_dir() {
+                    return Some(candidate);
+                }
+            }
+            None
+        });
+    let path = root.map(|r| r.join(name)).filter(|p| p.exists());
+    if path.is_none() {
+        println!("skipped: no data ({name})");
+    }
+    path
+}
+
+/// A JSON file, unpacked when its name ends in `.zst`.
+pub(crate) fn json(path: &std::path::Path) -> serde_json::Value {
+    serde_json::from_slice(&bytes(path)).unwrap()
+}
+
+/// A file, unpacked when its name ends in `.zst`.
+pub(crate) fn bytes(path: &std::path::Path) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    if path.extension().is_some_and(|e| e == "zst") {
+        zstd::decode_all(&bytes[..]).unwrap()
+    } else {
+        bytes
+    }
+}
