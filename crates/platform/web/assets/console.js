@@ -49,6 +49,11 @@
   };
   const openPalette = async () => {
     if (!palette || !trigger || palette.open) return;
+    const here = document.querySelector("main [data-commands-filter]");
+    if (here) {
+      here.focus();
+      return;
+    }
     if (!palette.firstElementChild) {
       try {
         const answer = await fetch(trigger.href, { headers: { "HX-Request": "true" } });

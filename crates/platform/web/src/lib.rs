@@ -24,6 +24,7 @@ pub mod range;
 pub mod theme;
 pub mod url;
 
+pub use askama::filters::HtmlSafe;
 pub use chrome::{Chrome, Crumb, Group, Nav, NavItem, Tab, TenantMenu, User};
 pub use flash::Flash;
 pub use markup::Markup;

@@ -26,7 +26,7 @@ impl Markup {
 
     /// What a component prints. Components escape their own text.
     #[must_use]
-    pub fn of(component: &(impl Display + HtmlSafe)) -> Self {
+    pub fn of(component: &impl HtmlSafe) -> Self {
         Self(component.to_string())
     }
 
@@ -73,7 +73,7 @@ impl Markup {
 
     /// Adds another component.
     #[must_use]
-    pub fn add(mut self, component: &(impl Display + HtmlSafe)) -> Self {
+    pub fn with(mut self, component: &impl HtmlSafe) -> Self {
         // Writing into a String cannot fail.
         let _ = write!(self.0, "{component}");
         self

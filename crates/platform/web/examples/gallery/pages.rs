@@ -230,17 +230,17 @@ async fn overview(url: PageUrl, headers: HeaderMap) -> Response {
         return export;
     }
     let body = Markup::new()
-        .add(&Live::new(
+        .with(&Live::new(
             "figures",
             "/console/gallery/live",
             30,
             &figures(),
         ))
-        .add(&usage_chart(&range))
-        .add(&table)
-        .add(&gaps(&range))
-        .add(&columns(&range))
-        .add(&Panel::new("Output tokens by model", &models()).note("1 – 22 Nov"));
+        .with(&usage_chart(&range))
+        .with(&table)
+        .with(&gaps(&range))
+        .with(&columns(&range))
+        .with(&Panel::new("Output tokens by model", &models()).note("1 – 22 Nov"));
     let menu = TenantMenu {
         tenants: TENANTS
             .iter()
@@ -368,14 +368,14 @@ async fn alert(url: PageUrl, headers: HeaderMap) -> Page {
                     .note("rule auth-005 v3")
                     .flush(),
             )
-            .add(&events),
+            .with(&events),
         right: Markup::new()
             .add(
                 &Panel::new("Response", &response)
                     .note("undo until 02:44")
                     .flush(),
             )
-            .add(&Panel::new("Proof", &chain())),
+            .with(&Panel::new("Proof", &chain())),
     };
     let chrome = chrome(&url, &headers)
         .crumbs(vec![
@@ -454,8 +454,8 @@ async fn forms(url: PageUrl, headers: HeaderMap) -> Page {
         .field(Field::new("tell", "Tell the tenant", FieldKind::Check).value("on"))
         .cancel("/console/gallery");
     let body = Markup::new()
-        .add(&Panel::new("A new key", &form))
-        .add(&Panel::new(
+        .with(&Panel::new("A new key", &form))
+        .with(&Panel::new(
             "By command",
             &Command::new(
                 "Command that creates a key",
@@ -507,7 +507,7 @@ async fn empty(url: PageUrl, headers: HeaderMap) -> Page {
                 .state(SealState::Broken),
         ),
     ]);
-    let body = Markup::new().add(&broken).add(&table).add(&chart);
+    let body = Markup::new().with(&broken).with(&table).with(&chart);
     let chrome = chrome(&url, &headers)
         .crumbs(vec![
             Crumb::link("Gallery", "/console/gallery"),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
@@ -528,7 +528,7 @@ impl View<'_> {
             .collect()
     }
 
-    fn limits(&self) -> Vec<(String, f64, &str)> {
+    fn limits(&self) -> Vec<(String, String, &str)> {
         self.chart
             .limits
             .iter()
@@ -537,7 +537,7 @@ impl View<'_> {
                 // The words stand above the line, or below it at the very top.
                 (
                     n(y),
-                    if y < 14.0 { y + 12.0 } else { y - 4.0 },
+                    n(if y < 14.0 { y + 12.0 } else { y - 4.0 }),
                     l.text.as_str(),
                 )
             })
@@ -566,6 +566,8 @@ impl View<'_> {
             .filter_map(|row| row.iter().copied().sum::<Option<Decimal>>())
             .collect();
         let unknown = self.values.len() - total.len();
+        // The end is not included: the last day is the one before it.
+        let last = chart.to.checked_sub(1.microsecond()).unwrap_or(chart.to);
         let mut text = format!(
             "{} of {} from {} to {}, in {}",
             match chart.kind {
@@ -575,7 +577,7 @@ impl View<'_> {
             },
             names.join(", "),
             format::day(chart.from, &chart.zone),
-            format::day(chart.to, &chart.zone),
+            format::day(last, &chart.zone),
             chart.unit
         );
         if chart.kind != Kind::Lines

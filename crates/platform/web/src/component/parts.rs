@@ -236,7 +236,7 @@ impl HtmlSafe for Panel {}
 impl Panel {
     /// A card around a component.
     #[must_use]
-    pub fn new(title: &str, body: &(impl fmt::Display + HtmlSafe)) -> Self {
+    pub fn new(title: &str, body: &impl HtmlSafe) -> Self {
         Self {
             title: title.to_owned(),
             note: Markup::new(),
@@ -277,7 +277,7 @@ impl Live {
     /// A part with its id, the address that answers with its [`crate::Fragment`], and how often
     /// to ask, in seconds (at least 5). `body` is what it shows now.
     #[must_use]
-    pub fn new(id: &str, href: &str, seconds: u32, body: &(impl fmt::Display + HtmlSafe)) -> Self {
+    pub fn new(id: &str, href: &str, seconds: u32, body: &impl HtmlSafe) -> Self {
         Self {
             id: id.to_owned(),
             href: href.to_owned(),
