@@ -363,14 +363,14 @@ async fn alert(url: PageUrl, headers: HeaderMap) -> Page {
         );
     let body = Columns {
         left: Markup::new()
-            .add(
+            .with(
                 &Panel::new("What matched", &matched)
                     .note("rule auth-005 v3")
                     .flush(),
             )
             .with(&events),
         right: Markup::new()
-            .add(
+            .with(
                 &Panel::new("Response", &response)
                     .note("undo until 02:44")
                     .flush(),
