@@ -41,7 +41,7 @@ impl Theme {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::Auto => "As the system",
+            Self::Auto => "System",
             Self::Light => "Light",
             Self::Dark => "Dark",
         }
