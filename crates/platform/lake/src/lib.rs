@@ -1,1 +1,42 @@
-//! Events as Delta tables, queried by DataFusion.
+//! Events as a Delta table on local disk, queried by DataFusion.
+//!
+//! [`LakeWriter`] brings events from the log into the table `events`, partitioned by stream and UTC
+//! day. [`Lake`] answers SQL within a tenant's scope ([`Lake::query`]) and typed questions
+//! ([`Lake::events_of`], [`Lake::count`], [`Lake::histogram`]), and does the table's maintenance
+//! ([`Lake::compact`], [`Lake::retain`], [`Lake::vacuum`], [`Lake::clean_log`], [`Lake::erase`]).
+//!
+//! The lake lags the log: [`LakeStatus::next_offset`] is the first event that it does not hold.
+//!
+//! Architecture invariant: no other crate names DataFusion, Delta, Arrow or Parquet, and nothing of
+//! them is in this crate's interface. This crate knows no system.
+
+mod encode;
+mod erase;
+mod error;
+mod files;
+mod filter;
+mod maintain;
+mod provider;
+mod query;
+mod readers;
+mod rewrite;
+mod rows;
+mod schema;
+mod session;
+mod table;
+mod udf;
+mod writer;
+
+pub use erase::{Erasure, ErasureKey, ErasureReport};
+pub use error::{LakeError, Result};
+pub use filter::{Bucket, EventFilter, EventPage, LARGEST_PAGE, MOST_BUCKETS, Order};
+pub use maintain::{
+    CompactPolicy, CompactReport, LogReport, READER_PATIENCE, RetentionPolicy, RetentionReport,
+    RetiredPartition, VacuumReport,
+};
+pub use query::{
+    LONGEST_QUERY_SECONDS, LONGEST_QUERY_TEXT, QueryLimits, QueryResult, ResultColumn,
+};
+pub use schema::{MAX_STREAMS, OTHER_STREAM, stream_of};
+pub use table::{Lake, LakeStatus, WRITER_APP};
+pub use writer::{LakeWriter, WritePolicy};

@@ -1,0 +1,290 @@
+//! Questions that other crates ask without SQL.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::array::AsArray as _;
+use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::common::ScalarValue;
+use datafusion::functions::datetime::expr_fn::date_bin;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::prelude::{DataFrame, Expr, col, lit};
+use sealwright_core::{Cursor, TenantId, TenantScope, UnixMicros};
+use sealwright_events::StoredEvent;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{LakeError, Result};
+use crate::query::{EVENT_COLUMNS, LONGEST_QUERY_SECONDS, Scoped};
+use crate::rows::stored_events;
+use crate::table::Lake;
+
+/// Memory of one question in bytes.
+const MEMORY: usize = 512 << 20;
+/// Most events of one page.
+pub const LARGEST_PAGE: usize = 10_000;
+/// Most buckets of one histogram.
+pub const MOST_BUCKETS: i64 = 10_000;
+
+/// Which events. Every condition that is given must hold; the default is all events of the scope.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of one of these types, each exact.
+    pub types: Vec<String>,
+    /// Of this tenant. A tenant outside of the scope has no events.
+    pub tenant: Option<TenantId>,
+    /// From this `time` on (included).
+    pub from: Option<UnixMicros>,
+    /// Until this `time` (not included).
+    pub to: Option<UnixMicros>,
+    /// With this `source`.
+    pub source: Option<String>,
+    /// With this `id`.
+    pub id: Option<String>,
+    /// With this `subject`.
+    pub subject: Option<String>,
+    /// Within these offsets, the end not included.
+    pub offsets: Option<Range<u64>>,
+    /// At one of these offsets.
+    pub at: Option<BTreeSet<u64>>,
+}
+
+/// In which order pages come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As the events were accepted.
+    #[default]
+    OldestFirst,
+    /// The last accepted first.
+    NewestFirst,
+}
+
+/// A page of events.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    /// The events, by offset.
+    pub events: Vec<StoredEvent>,
+    /// Continues after the last event; `None` when there are no more in the lake.
+    pub next: Option<Cursor>,
+    /// The first offset that the lake did not hold; events from there on are in the log only.
+    pub next_offset: u64,
+}
+
+/// One bar of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Bucket {
+    /// The bucket's first moment, in microseconds since 1970 (UTC); it ends before the next bucket's.
+    #[schema(value_type = i64)]
+    pub start: UnixMicros,
+    /// Its events.
+    pub count: u64,
+}
+
+fn text(value: &str) -> Expr {
+    lit(ScalarValue::Utf8View(Some(value.to_owned())))
+}
+
+fn moment(value: UnixMicros) -> Expr {
+    lit(ScalarValue::TimestampMicrosecond(
+        Some(value.0),
+        Some("UTC".into()),
+    ))
+}
+
+fn offset(value: u64) -> Expr {
+    lit(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+impl EventFilter {
+    fn apply(&self, mut rows: DataFrame) -> Result<DataFrame> {
+        let mut conditions = Vec::new();
+        match self.types.as_slice() {
+            [] => {}
+            [one] => conditions.push(col("type").eq(text(one))),
+            many => {
+                conditions.push(col("type").in_list(many.iter().map(|t| text(t)).collect(), false))
+            }
+        }
+        if let Some(tenant) = self.tenant {
+            conditions.push(col("tenant_id").eq(text(&tenant.to_string())));
+        }
+        if let Some(from) = self.from {
+            conditions.push(col("time").gt_eq(moment(from)));
+        }
+        if let Some(to) = self.to {
+            conditions.push(col("time").lt(moment(to)));
+        }
+        for (name, value) in [
+            ("source", &self.source),
+            ("id", &self.id),
+            ("subject", &self.subject),
+        ] {
+            if let Some(value) = value {
+                conditions.push(col(name).eq(text(value)));
+            }
+        }
+        if let Some(offsets) = &self.offsets {
+            conditions.push(col("offset").gt_eq(offset(offsets.start)));
+            conditions.push(col("offset").lt(offset(offsets.end)));
+        }
+        if let Some(at) = &self.at {
+            // The bounds prune files; the list alone would too, but only while it is short.
+            let (Some(first), Some(last)) = (at.first(), at.last()) else {
+                return Ok(rows.filter(lit(false))?);
+            };
+            conditions.push(col("offset").gt_eq(offset(*first)));
+            conditions.push(col("offset").lt_eq(offset(*last)));
+            conditions.push(col("offset").in_list(at.iter().map(|o| offset(*o)).collect(), false));
+        }
+        for condition in conditions {
+            rows = rows.filter(condition)?;
+        }
+        Ok(rows)
+    }
+}
+
+async fn limited<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(Duration::from_secs(LONGEST_QUERY_SECONDS), work)
+        .await
+        .map_err(|_| LakeError::Limit {
+            limit: format!("{LONGEST_QUERY_SECONDS} seconds"),
+        })?
+}
+
+impl Lake {
+    /// A page of at most `limit` events (and at most [`LARGEST_PAGE`]) by offset, which continues at
+    /// `cursor`. Events that are not yet in the lake are not in it: see [`EventPage::next_offset`].
+    ///
+    /// # Errors
+    /// [`LakeError::Invalid`] for a cursor that is none; [`LakeError::Limit`]; [`LakeError::Damaged`].
+    pub async fn events_of(
+        &self,
+        scope: TenantScope,
+        filter: &EventFilter,
+        order: Order,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<EventPage> {
+        let limit = limit.clamp(1, LARGEST_PAGE);
+        let (snapshot, _reader) = self.read().await?;
+        let next_offset = self.next_offset();
+        let scoped = Scoped::new(self, Arc::clone(&snapshot), scope, MEMORY)?;
+        let mut rows = filter.apply(scoped.rows())?;
+        if let Some(cursor) = cursor {
+            let after = cursor.0.parse::<u64>().map_err(|_| {
+                LakeError::Invalid("the cursor is not one of a list of events".to_owned())
+            })?;
+            rows = rows.filter(match order {
+                Order::OldestFirst => col("offset").gt(offset(after)),
+                Order::NewestFirst => col("offset").lt(offset(after)),
+            })?;
+        }
+        let rows = rows
+            .select(EVENT_COLUMNS.map(col).to_vec())?
+            .sort(vec![col("offset").sort(order == Order::OldestFirst, false)])?
+            .limit(0, Some(limit + 1))?;
+        let batches = limited(async { Ok(Box::pin(rows.collect()).await?) }).await?;
+        let mut events = Vec::with_capacity(limit + 1);
+        for batch in &batches {
+            events.extend(stored_events(batch)?);
+        }
+        let more = events.len() > limit;
+        events.truncate(limit);
+        Ok(EventPage {
+            next: events
+                .last()
+                .filter(|_| more)
+                .map(|e| Cursor(e.offset.to_string())),
+            events,
+            next_offset,
+        })
+    }
+
+    /// How many events the lake holds of those that `filter` lets through.
+    ///
+    /// # Errors
+    /// [`LakeError::Limit`]; [`LakeError::Damaged`].
+    pub async fn count(&self, scope: TenantScope, filter: &EventFilter) -> Result<u64> {
+        let (snapshot, _reader) = self.read().await?;
+        let scoped = Scoped::new(self, snapshot, scope, MEMORY)?;
+        let rows = filter.apply(scoped.rows())?;
+        let count = limited(async { Ok(Box::pin(rows.count()).await?) }).await?;
+        Ok(count as u64)
+    }
+
+    /// Counts by `time` in buckets of `width` microseconds that start at multiples of it since 1970, so
+    /// that hours and days are UTC hours and days. With both `from` and `to` in the filter, buckets
+    /// without events are there with a count of 0.
+    ///
+    /// # Errors
+    /// [`LakeError::Invalid`] when `width` is not positive or would make more than [`MOST_BUCKETS`];
+    /// [`LakeError::Limit`]; [`LakeError::Damaged`].
+    pub async fn histogram(
+        &self,
+        scope: TenantScope,
+        filter: &EventFilter,
+        width: i64,
+    ) -> Result<Vec<Bucket>> {
+        let nanos = width
+            .checked_mul(1_000)
+            .filter(|_| width > 0)
+            .ok_or_else(|| LakeError::Invalid(format!("a bucket cannot be {width} µs wide")))?;
+        let too_many = || {
+            LakeError::Invalid(format!(
+                "more than {MOST_BUCKETS} buckets; take wider ones or a shorter time"
+            ))
+        };
+        let span = filter.from.zip(filter.to);
+        if span.is_some_and(|(from, to)| to.since(from) / width > MOST_BUCKETS) {
+            return Err(too_many());
+        }
+        let (snapshot, _reader) = self.read().await?;
+        let scoped = Scoped::new(self, snapshot, scope, MEMORY)?;
+        let stride = lit(ScalarValue::new_interval_mdn(0, 0, nanos));
+        let start = date_bin(stride, col("time"), moment(UnixMicros(0))).alias("start");
+        let rows = filter
+            .apply(scoped.rows())?
+            .aggregate(vec![start], vec![count(lit(1_i64)).alias("n")])?
+            .sort(vec![col("start").sort(true, false)])?
+            .limit(
+                0,
+                Some(usize::try_from(MOST_BUCKETS).unwrap_or(usize::MAX) + 1),
+            )?;
+        let batches = limited(async { Ok(Box::pin(rows.collect()).await?) }).await?;
+        let mut found = Vec::new();
+        for batch in &batches {
+            let starts = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+            let counts = batch.column(1).as_primitive::<Int64Type>();
+            found.extend(
+                starts
+                    .values()
+                    .iter()
+                    .zip(counts.values())
+                    .map(|(s, n)| Bucket {
+                        start: UnixMicros(*s),
+                        count: u64::try_from(*n).unwrap_or(0),
+                    }),
+            );
+        }
+        if found.len() as i64 > MOST_BUCKETS {
+            return Err(too_many());
+        }
+        let Some((from, to)) = span else {
+            return Ok(found);
+        };
+        let mut buckets = Vec::new();
+        let mut found = found.into_iter().peekable();
+        let mut start = from.0.div_euclid(width) * width;
+        while start < to.0 {
+            let count = found.next_if(|b| b.start.0 == start).map_or(0, |b| b.count);
+            buckets.push(Bucket {
+                start: UnixMicros(start),
+                count,
+            });
+            start += width;
+        }
+        Ok(buckets)
+    }
+}

@@ -1,0 +1,11 @@
+//! The lake as its users see it: written, kept, queried, erased.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+mod damage;
+mod erase;
+mod isolation;
+mod keep;
+mod query;
+mod write;
