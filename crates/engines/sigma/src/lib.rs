@@ -1,5 +1,6 @@
 //! Sigma rules: parser, compiler, matcher and correlations.
 
+pub mod collection;
 pub mod compiled;
 pub mod correlation;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod naive;
 pub mod normalise;
 pub mod parse;
 pub mod pattern;
+pub mod pipeline;
 pub mod scan;
 pub mod time;
 pub mod value;

@@ -323,7 +323,7 @@ fn item(key: &str, at: Position, node: &Node, placeholders: &Placeholders) -> Re
     })
 }
 
-fn logsource(node: &Node) -> Result<LogSource> {
+pub(crate) fn logsource(node: &Node) -> Result<LogSource> {
     let mut out = LogSource::default();
     for (key, value) in node.as_map("`logsource`")? {
         let Some(text) = value.scalar_text() else {

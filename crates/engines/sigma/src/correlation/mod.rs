@@ -1,5 +1,12 @@
 //! Correlation rules (correlation specification 2.1.0 and this crate's additions).
 
+pub mod engine;
+mod group;
+mod state;
+
+pub use group::EventId;
+pub use state::StateError;
+
 use crate::error::Position;
 use crate::model::{Condition, Meta};
 use crate::yaml::Number;

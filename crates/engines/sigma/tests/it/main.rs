@@ -8,6 +8,7 @@
 
 mod behaviour;
 mod corpus;
+mod correlations;
 mod differential;
 mod limits;
 mod shared;
