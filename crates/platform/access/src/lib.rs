@@ -4,6 +4,9 @@
 //! the HTTP interface and [`cli`] the commands. Secrets (passwords, session tokens, API keys, one-time
 //! links) are shown once and stored only as hashes.
 
+// A Problem is made once for each refused request; boxing it would only burden every handler.
+#![allow(clippy::result_large_err)]
+
 pub mod api;
 pub mod audit;
 pub mod cli;

@@ -1,0 +1,79 @@
+//! What is measured.
+
+use metrics::Unit;
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution of seconds, in the buckets of [`super::Metrics`].
+    Histogram,
+}
+
+/// One metric, as `/metrics` and the documentation describe it.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricDoc {
+    /// The name.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: MetricKind,
+    /// What it counts, with its labels.
+    pub help: &'static str,
+}
+
+impl MetricDoc {
+    pub(crate) fn describe(&self) {
+        let (name, help) = (self.name, self.help);
+        match self.kind {
+            MetricKind::Counter => metrics::describe_counter!(name, help),
+            MetricKind::Gauge => metrics::describe_gauge!(name, help),
+            MetricKind::Histogram => metrics::describe_histogram!(name, Unit::Seconds, help),
+        }
+    }
+}
+
+const fn doc(name: &'static str, kind: MetricKind, help: &'static str) -> MetricDoc {
+    MetricDoc { name, kind, help }
+}
+
+/// What the platform measures. Systems describe theirs with [`super::Metrics::describe`].
+pub const METRICS: &[MetricDoc] = &[
+    doc(
+        "sealwright_http_request_seconds",
+        MetricKind::Histogram,
+        "Requests by method, route and status: until the answer's head is ready",
+    ),
+    doc(
+        "sealwright_http_requests_in_flight",
+        MetricKind::Gauge,
+        "Requests that are being answered",
+    ),
+    doc(
+        "sealwright_consumer_events_total",
+        MetricKind::Counter,
+        "Events of the log that took effect, by consumer",
+    ),
+    doc(
+        "sealwright_consumer_errors_total",
+        MetricKind::Counter,
+        "Attempts of a consumer that failed and are repeated, by consumer",
+    ),
+    doc(
+        "sealwright_job_runs_total",
+        MetricKind::Counter,
+        "Attempts of jobs, by job and how they ended",
+    ),
+    doc(
+        "sealwright_job_run_seconds",
+        MetricKind::Histogram,
+        "How long attempts of jobs took, by job",
+    ),
+    doc(
+        "sealwright_build_info",
+        MetricKind::Gauge,
+        "1, with the version of the program",
+    ),
+];
