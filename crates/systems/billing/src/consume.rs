@@ -14,6 +14,9 @@ use crate::model::{Span, UsageKey};
 use crate::service::meter::{MeterService, located};
 use crate::store::usage::{self, Late, Unmetered, UsageRow};
 
+/// The name under which the cursor is kept.
+pub const CONSUMER: &str = "billing-metering";
+
 /// Adds events to usage. Its cursor is in the same transaction, so each event counts once.
 #[derive(Debug)]
 pub struct Metering {
@@ -152,7 +155,7 @@ fn merged(row: Option<UsageRow>, key: UsageKey, delta: &Delta) -> Result<UsageRo
 #[async_trait]
 impl Effect for Metering {
     fn name(&self) -> &'static str {
-        "billing-metering"
+        CONSUMER
     }
 
     async fn apply(&self, tx: &mut Tx, events: &[StoredEvent]) -> Result<(), ConsumerError> {

@@ -174,6 +174,10 @@ pub struct InvoiceDocument {
     pub period_from: String,
     /// RFC 3339, excluded.
     pub period_to: String,
+    /// The part of its month that the period is, in seconds, as `numerator/denominator`: fees and minimums are
+    /// owed for this share. Absent for a whole month.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub share: Option<String>,
     /// RFC 3339; a draft has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub issued_at: Option<String>,

@@ -138,6 +138,11 @@ impl PriceBookService {
         from: UnixMicros,
         actor: &str,
     ) -> Result<Subscription, BillingError> {
+        if from.floor_hour() != from {
+            return Err(BillingError::Invalid(format!(
+                "{from} is not a whole UTC hour; usage is kept by hour, so a price book starts on one"
+            )));
+        }
         let book = self.find(book, version).await?;
         let subscription = Subscription {
             tenant,

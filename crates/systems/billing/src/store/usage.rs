@@ -329,3 +329,16 @@ pub async fn closed_periods(
         })
         .collect()
 }
+
+/// Events below this offset of the log are in the usage rows.
+pub async fn metered_through(store: &Store) -> Result<u64> {
+    let row = store
+        .fetch_optional(
+            sql("SELECT next_offset FROM consumer_cursor WHERE consumer = $1")
+                .bind(crate::consume::CONSUMER),
+        )
+        .await?;
+    row.map_or(Ok(0), |row| {
+        Ok(u64::try_from(row.int("next_offset")?).unwrap_or(0))
+    })
+}

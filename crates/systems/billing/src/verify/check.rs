@@ -6,7 +6,7 @@ use sealwright_core::Digest;
 use sealwright_ledger::EntryProof;
 use sealwright_merkle::VerifierKey;
 use sealwright_meter::{MeterDef, MeterSet};
-use sealwright_rating::{Format, Line, Plan, Usage, parse_plan, rate};
+use sealwright_rating::{Format, Line, Plan, parse_plan};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use super::bundle::{Bundle, EvidenceFile};
 use super::evidence::{EvidenceEntry, evidence_root};
 use super::remeter::{Remeter, RemeteredRow, digest_of, stated_time};
 use crate::model::{INVOICE_SCHEMA, InvoiceDocument, Span};
+use crate::service::invoice::rated;
 
 /// Something that does not hold, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -455,7 +456,7 @@ fn usage(checker: &mut Checker, document: &InvoiceDocument, meters: &MeterSet, e
 }
 
 /// The period of a document.
-pub(crate) fn span_of(document: &InvoiceDocument) -> Option<Span> {
+fn span_of(document: &InvoiceDocument) -> Option<Span> {
     let time = |text: &str| sealwright_core::UnixMicros::parse_rfc3339(text).ok();
     Some(Span {
         from: time(&document.period_from)?,
@@ -464,25 +465,10 @@ pub(crate) fn span_of(document: &InvoiceDocument) -> Option<Span> {
 }
 
 fn rating(checker: &mut Checker, document: &InvoiceDocument, plan: &Plan) {
-    let mut usage = Vec::with_capacity(document.usage.len());
-    for (index, entry) in document.usage.iter().enumerate() {
-        match sealwright_money::exact::parse(&entry.quantity) {
-            Ok(quantity) => {
-                let mut row = Usage::new(&entry.meter, quantity);
-                row.dimensions = entry.dimensions.clone();
-                usage.push(row);
-            }
-            Err(error) => checker.fail(
-                "invoice.json",
-                format!("/usage/{index}/quantity"),
-                error.to_string(),
-            ),
-        }
-    }
-    let rated = match rate(plan, &usage) {
+    let rated = match rated(plan, &document.usage, document.share.as_deref()) {
         Ok(rated) => rated,
         Err(error) => {
-            checker.fail("price-book.json", "", error.to_string());
+            checker.fail("invoice.json", "/usage", error.to_string());
             return;
         }
     };

@@ -11,7 +11,6 @@ mod remeter;
 
 pub use bundle::EVIDENCE_SCHEMA;
 pub use bundle::{Bundle, BundleError, EvidenceFile, FILES};
-pub(crate) use check::span_of;
 pub use check::{Finding, Report, verify_invoice};
 pub use evidence::{ENTRY_BYTES, EvidenceEntry, evidence_root};
 pub use remeter::{Remeter, RemeterError, RemeteredRow};

@@ -54,6 +54,7 @@ pub(crate) fn invoice() -> InvoiceDocument {
         },
         period_from: "2026-10-01T00:00:00Z".to_owned(),
         period_to: "2026-11-01T00:00:00Z".to_owned(),
+        share: None,
         issued_at: Some("2026-11-01T00:10:00Z".to_owned()),
         due_at: Some("2026-12-01T00:00:00Z".to_owned()),
         price_book: PriceBookRef {
