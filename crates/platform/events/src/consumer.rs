@@ -149,9 +149,21 @@ pub async fn catch_up(
     consumer: &dyn Consumer,
     limit: ReadLimit,
 ) -> Result<u64, ConsumerError> {
-    let head = log.head().await?;
     let mut cursor = consumer.cursor().await?;
     let start = cursor;
+    // Read after the cursor, which can then only be ahead if the log has lost events.
+    let head = log.head().await?;
+    if cursor > head {
+        return Err(LogError::Corrupt {
+            place: format!("offset {head}"),
+            detail: format!(
+                "the log ends here, and `{}` has consumed up to {cursor}; restore the log from a backup \
+                 that holds these events",
+                consumer.name()
+            ),
+        }
+        .into());
+    }
     while cursor < head {
         let events = log.read(cursor, limit).await?;
         let Some(last) = events.last() else { break };

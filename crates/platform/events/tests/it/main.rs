@@ -1,0 +1,4 @@
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod catalogue;
+mod consumers;
