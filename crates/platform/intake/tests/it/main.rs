@@ -1,0 +1,9 @@
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod bad_input;
+mod conformance;
+mod crash;
+mod damage;
+mod http;
+mod model;
+mod support;
