@@ -21,6 +21,7 @@ pub mod headers;
 pub mod markup;
 pub mod page;
 pub mod range;
+pub mod source;
 pub mod theme;
 pub mod url;
 
@@ -30,5 +31,6 @@ pub use flash::Flash;
 pub use markup::Markup;
 pub use page::{Fragment, Page, PlainPage, ProblemPage};
 pub use range::TimeRange;
+pub use source::{ChromeSource, Viewer};
 pub use theme::Theme;
 pub use url::PageUrl;

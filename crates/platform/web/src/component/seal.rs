@@ -16,6 +16,8 @@ pub enum SealState {
     Proven,
     /// Its entry waits for the next checkpoint.
     Pending,
+    /// Computed from what was recorded so far; nothing of it is sealed.
+    Draft,
     /// The stored data and the ledger disagree.
     Broken,
 }
@@ -24,7 +26,7 @@ impl SealState {
     fn key(self) -> &'static str {
         match self {
             Self::Proven => "good",
-            Self::Pending => "neutral",
+            Self::Pending | Self::Draft => "neutral",
             Self::Broken => "bad",
         }
     }
@@ -33,6 +35,7 @@ impl SealState {
         match self {
             Self::Proven => "Proven figure",
             Self::Pending => "Waits for the next checkpoint",
+            Self::Draft => "Not sealed: a draft",
             Self::Broken => "Does not match the ledger",
         }
     }
@@ -42,6 +45,7 @@ impl SealState {
         match self {
             Self::Proven => "",
             Self::Pending => ", waits for the next checkpoint",
+            Self::Draft => ", a draft, not sealed",
             Self::Broken => ", does not match the ledger",
         }
     }
