@@ -1,5 +1,6 @@
 //! Usage metering, price books and invoices.
 
+pub mod api;
 pub mod consume;
 pub mod model;
 pub mod render;

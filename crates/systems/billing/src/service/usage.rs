@@ -103,6 +103,39 @@ impl UsageService {
         &self.meters
     }
 
+    /// Events below this offset of the log are in the usage rows.
+    ///
+    /// # Errors
+    /// From the state.
+    pub async fn metered_through(&self) -> Result<u64, BillingError> {
+        Ok(rows::metered_through(&self.store).await?)
+    }
+
+    /// Events that could not be metered, newest first.
+    ///
+    /// # Errors
+    /// From the state.
+    pub async fn unmetered(
+        &self,
+        scope: TenantScope,
+        span: Span,
+        limit: u32,
+    ) -> Result<Vec<rows::Unmetered>, BillingError> {
+        Ok(rows::unmetered(&self.store, scope, span, limit).await?)
+    }
+
+    /// How many events could not be metered.
+    ///
+    /// # Errors
+    /// From the state.
+    pub async fn count_unmetered(
+        &self,
+        scope: TenantScope,
+        span: Span,
+    ) -> Result<u64, BillingError> {
+        Ok(rows::count_unmetered(&self.store, scope, span).await?)
+    }
+
     /// The summary, ordered by tenant, meter, dimensions and time.
     ///
     /// Cost: one indexed read of about one row a day, meter and set of dimension values in the span; levels
