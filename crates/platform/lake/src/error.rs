@@ -173,9 +173,10 @@ impl From<datafusion::error::DataFusionError> for LakeError {
             },
             E::ObjectStore(store) => Self::Table(store.to_string()),
             E::SQL(_, _) | E::Plan(_) | E::SchemaError(_, _) | E::NotImplemented(_) => {
-                let message = first_line(&root.strip_backtrace());
+                let text = first_line(&root.strip_backtrace());
                 let (line, column) = place.unzip();
-                let (parsed_line, parsed_column) = parser_place(&message).unzip();
+                let (parsed_line, parsed_column) = parser_place(&text).unzip();
+                let message = plain_message(&text);
                 Self::Query {
                     message,
                     line: line.or(parsed_line),
@@ -183,13 +184,33 @@ impl From<datafusion::error::DataFusionError> for LakeError {
                 }
             }
             _ if chain_is_full(&error) => Self::DiskFull,
-            _ => Self::query(first_line(&root.strip_backtrace())),
+            _ => Self::query(plain_message(&first_line(&root.strip_backtrace()))),
         }
     }
 }
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Without the names of the parts that the message went through.
+fn plain_message(text: &str) -> String {
+    let mut text = text;
+    for prefix in [
+        "SQL error: ",
+        "ParserError(\"",
+        "TokenizerError(\"",
+        "Error during planning: ",
+        "Schema error: ",
+        "Internal error: ",
+        "Execution error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    for end in [" at Line: ", ", errors: ", "\")"] {
+        text = text.split_once(end).map_or(text, |(before, _)| before);
+    }
+    text.to_owned()
 }
 
 /// The SQL parser ends its messages with `at Line: 1, Column: 8`.

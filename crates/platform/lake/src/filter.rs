@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::AsArray as _;
-use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::functions::datetime::expr_fn::date_bin;
 use datafusion::functions_aggregate::expr_fn::count;
@@ -16,9 +17,11 @@ use sealwright_events::StoredEvent;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::encode::arrow_error;
 use crate::error::{LakeError, Result};
 use crate::query::{EVENT_COLUMNS, LONGEST_QUERY_SECONDS, Scoped};
 use crate::rows::stored_events;
+use crate::schema::{TABLE_SCHEMA, column};
 use crate::table::Lake;
 
 /// Memory of one question in bytes.
@@ -255,8 +258,15 @@ impl Lake {
         let batches = limited(async { Ok(Box::pin(rows.collect()).await?) }).await?;
         let mut found = Vec::new();
         for batch in &batches {
-            let starts = batch.column(0).as_primitive::<TimestampMicrosecondType>();
-            let counts = batch.column(1).as_primitive::<Int64Type>();
+            // The function may answer in another unit than it was asked in.
+            let starts = cast(
+                batch.column(0),
+                TABLE_SCHEMA.field(column::TIME).data_type(),
+            )
+            .map_err(arrow_error)?;
+            let counts = cast(batch.column(1), &DataType::Int64).map_err(arrow_error)?;
+            let starts = starts.as_primitive::<TimestampMicrosecondType>();
+            let counts = counts.as_primitive::<Int64Type>();
             found.extend(
                 starts
                     .values()

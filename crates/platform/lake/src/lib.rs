@@ -10,6 +10,8 @@
 //! Architecture invariant: no other crate names DataFusion, Delta, Arrow or Parquet, and nothing of
 //! them is in this crate's interface. This crate knows no system.
 
+pub mod api;
+pub mod cli;
 mod encode;
 mod erase;
 mod error;
@@ -31,8 +33,8 @@ pub use erase::{Erasure, ErasureKey, ErasureReport};
 pub use error::{LakeError, Result};
 pub use filter::{Bucket, EventFilter, EventPage, LARGEST_PAGE, MOST_BUCKETS, Order};
 pub use maintain::{
-    CompactPolicy, CompactReport, LogReport, READER_PATIENCE, RetentionPolicy, RetentionReport,
-    RetiredPartition, VacuumReport,
+    CompactPolicy, CompactReport, LogReport, MaintenanceReport, READER_PATIENCE, RetentionPolicy,
+    RetentionReport, RetiredPartition, VacuumReport,
 };
 pub use query::{
     LONGEST_QUERY_SECONDS, LONGEST_QUERY_TEXT, QueryLimits, QueryResult, ResultColumn,

@@ -124,10 +124,45 @@ pub struct LogReport {
     pub files: u64,
 }
 
+/// What one round of maintenance did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MaintenanceReport {
+    /// Joined files.
+    pub compact: CompactReport,
+    /// Removed files; absent when readers of older states were still at work, so that the next round
+    /// removes them.
+    pub vacuum: Option<VacuumReport>,
+    /// The log's clean-up.
+    pub log: LogReport,
+}
+
 /// How long a vacuum waits for readers of older states by default: longer than any query may run.
 pub const READER_PATIENCE: Duration = Duration::from_secs(crate::query::LONGEST_QUERY_SECONDS + 5);
 
 impl Lake {
+    /// One round of what keeps the lake quick: compaction, vacuum, checkpoint and log clean-up. Meant for
+    /// a job that runs every few minutes; a round with nothing to do costs a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Lake::compact`].
+    pub async fn maintain(
+        &self,
+        now: UnixMicros,
+        policy: CompactPolicy,
+    ) -> Result<MaintenanceReport> {
+        let compact = self.compact(now, policy).await?;
+        let vacuum = match self.vacuum(READER_PATIENCE).await {
+            Ok(report) => Some(report),
+            Err(LakeError::Readers { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(MaintenanceReport {
+            compact,
+            vacuum,
+            log: self.clean_log().await?,
+        })
+    }
+
     /// Joins small files of each partition. The rows stay the same. Other engines and running queries
     /// are not disturbed: the old files stay until a vacuum.
     ///

@@ -25,6 +25,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 
 use crate::files::DataFile;
 use crate::schema::{FILE_SCHEMA, PARTITIONS, TABLE_SCHEMA};
@@ -82,6 +83,13 @@ impl TableProvider for Events {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.needed(state, filters)?;
+        if files.is_empty() {
+            let schema = match projection {
+                Some(columns) => Arc::new(TABLE_SCHEMA.project(columns)?),
+                None => TABLE_SCHEMA.clone(),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         self.scanned
             .files
             .fetch_add(files.len() as u64, Ordering::Relaxed);

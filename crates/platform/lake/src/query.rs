@@ -165,25 +165,25 @@ impl Lake {
         limits: QueryLimits,
     ) -> Result<QueryResult> {
         let statement = parse(sql, scope)?;
-        let (snapshot, _reader) = self.read().await?;
+        let (snapshot, reader) = self.read().await?;
         let next_offset = self.next_offset();
         let scoped = Scoped::new(self, snapshot, scope, limits.memory)?;
         scoped.register_view()?;
+        let scanned = Arc::clone(&scoped.scanned);
         let seconds = limits.seconds.clamp(1, LONGEST_QUERY_SECONDS);
-        let answer = async {
-            let plan = Box::pin(scoped.context.state().statement_to_plan(statement)).await?;
+        // In a task of its own, so that a step that does not yield cannot hold up the timer. The task
+        // keeps the files from removal until it has really ended.
+        let answer = AbortOnDrop(tokio::spawn(async move {
+            let _reader = reader;
+            let context = scoped.context;
+            let plan = Box::pin(context.state().statement_to_plan(statement)).await?;
             allowed(&plan)?;
-            let frame = Box::pin(scoped.context.execute_logical_plan(plan)).await?;
+            let frame = Box::pin(context.execute_logical_plan(plan)).await?;
             let task = Arc::new(frame.task_ctx());
             let plan = Box::pin(frame.create_physical_plan()).await?;
             collect(plan, task, limits).await
-        };
-        // In a task of its own, so that a step that does not yield cannot hold up the timer.
-        let (plan, rows, truncated) = tokio::time::timeout(Duration::from_secs(seconds), answer)
-            .await
-            .map_err(|_| LakeError::Limit {
-                limit: format!("{seconds} seconds"),
-            })??;
+        }));
+        let (plan, rows, truncated) = answer.within(seconds).await?;
         Ok(QueryResult {
             columns: plan
                 .schema()
@@ -196,10 +196,31 @@ impl Lake {
                 .collect(),
             rows,
             truncated,
-            files_scanned: scoped.scanned.files.load(Ordering::Relaxed),
+            files_scanned: scanned.files.load(Ordering::Relaxed),
             bytes_scanned: bytes_scanned(plan.as_ref()),
             next_offset,
         })
+    }
+}
+
+/// A running query, which ends with whoever waits for it.
+struct AbortOnDrop(tokio::task::JoinHandle<Result<Answer>>);
+
+impl AbortOnDrop {
+    async fn within(mut self, seconds: u64) -> Result<Answer> {
+        match tokio::time::timeout(Duration::from_secs(seconds), &mut self.0).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(ended)) => Err(LakeError::Table(format!("the query ended: {ended}"))),
+            Err(_) => Err(LakeError::Limit {
+                limit: format!("{seconds} seconds"),
+            }),
+        }
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -40,10 +40,11 @@ pub fn stream_of(event_type: &str) -> String {
     }
 }
 
-/// The UTC day of a moment, as days since 1970-01-01, kept within the years 1 to 9999.
+/// The UTC day of a moment, as days since 1970-01-01, kept within what the calendar of
+/// this program can show (years 1 to 9999, without the last day).
 pub(crate) fn day_of(time: UnixMicros) -> i32 {
     const FIRST: i64 = -719_162;
-    const LAST: i64 = 2_932_896;
+    const LAST: i64 = 2_932_895;
     let day = time.0.div_euclid(sealwright_core::clock::DAY);
     i32::try_from(day.clamp(FIRST, LAST)).unwrap_or(0)
 }
@@ -155,10 +156,10 @@ mod tests {
 
     #[test]
     fn days_round_trip() {
-        for day in [-719_162, -1, 0, 20_780, 2_932_896] {
+        for day in [-719_162, -1, 0, 20_780, 2_932_895] {
             assert_eq!(parse_day(&day_text(day)), Some(day));
         }
         assert_eq!(day_text(day_of(UnixMicros(-1))), "1969-12-31");
-        assert_eq!(day_text(day_of(UnixMicros(i64::MAX))), "9999-12-31");
+        assert_eq!(day_text(day_of(UnixMicros(i64::MAX))), "9999-12-30");
     }
 }

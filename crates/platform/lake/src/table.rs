@@ -287,7 +287,14 @@ impl Lake {
     pub(crate) async fn read(&self) -> Result<(Arc<Snapshot>, Reader)> {
         let mut reader = Reader::register(&self.readers_folder())?;
         if self.0.writer.is_none() {
-            self.refresh().await?;
+            // The writer's clean-up may take a commit between its listing and its reading.
+            let mut tries = 0;
+            while let Err(error) = self.refresh().await {
+                tries += 1;
+                if tries == 3 {
+                    return Err(error);
+                }
+            }
         }
         let snapshot = self.snapshot();
         reader.reads(snapshot.version)?;

@@ -21,7 +21,16 @@ async fn compaction_keeps_rows_equal() {
         report.files_before - report.files_after
     );
     // The open day has 10 files a stream, fewer than 16, so only closed days are joined.
-    assert_eq!(report.partitions, before.partitions - 3, "{report:?}");
+    let open: std::collections::BTreeSet<_> = wanted
+        .iter()
+        .filter(|e| e.time >= NOW.floor_day())
+        .map(|e| sealwright_lake::stream_of(&e.event_type))
+        .collect();
+    assert_eq!(
+        report.partitions,
+        before.partitions - open.len() as u64,
+        "{report:?}"
+    );
     assert_eq!(all(&lake).await, wanted);
     // Nothing is left to do on closed days.
     assert_eq!(
@@ -106,7 +115,9 @@ async fn vacuum_waits_for_readers_of_older_states() {
     let lake = open(folder.path()).await;
     append(&lake, &events(0..200).chunks(20).collect::<Vec<_>>()).await;
     // What a reader in another process leaves while it runs.
-    let path = folder.path().join("readers").join("other.lock");
+    let readers = folder.path().join("readers");
+    std::fs::create_dir_all(&readers).unwrap();
+    let path = readers.join("other.lock");
     let mut file = std::fs::File::create(&path).unwrap();
     std::io::Write::write_all(&mut file, format!("{}", lake.status().version).as_bytes()).unwrap();
     file.lock().unwrap();

@@ -4,6 +4,7 @@
 mod support;
 
 mod damage;
+mod edge;
 mod erase;
 mod isolation;
 mod keep;
