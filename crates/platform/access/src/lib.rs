@@ -15,6 +15,7 @@ mod error;
 pub mod forms;
 pub mod http;
 mod model;
+pub mod pages;
 mod password;
 mod principal;
 mod role;

@@ -2,6 +2,7 @@
 mod cli;
 mod http;
 mod keys;
+mod pages;
 mod sessions;
 mod support;
 mod tenants_users;
