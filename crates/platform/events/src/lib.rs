@@ -12,7 +12,7 @@ mod stored;
 
 pub use admit::{Admit, Incoming, Rejection};
 pub use catalogue::Catalogue;
-pub use consumer::{Consumer, ConsumerError, Effect, StoreConsumer, catch_up, run};
+pub use consumer::{Consumer, ConsumerError, Effect, StoreConsumer, catch_up, lowest_cursor, run};
 pub use history::{History, HistoryError, HistoryQuery};
 pub use log::{EventLog, LogError, ReadLimit};
 pub use stored::StoredEvent;

@@ -52,6 +52,13 @@ pub fn openapi_router(api: IntakeApi) -> OpenApiRouter {
         .with_state(api)
 }
 
+/// The description of the endpoint, with nothing behind it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    OpenApiRouter::<IntakeApi>::new()
+        .routes(routes!(post_events))
+        .into_openapi()
+}
+
 /// The endpoint alone.
 pub fn router(api: IntakeApi) -> Router {
     openapi_router(api).into()
