@@ -1,28 +1,51 @@
-//! The checkpoint, and which of its bytes was changed.
+//! Which byte of a checkpoint was changed.
 
 use sealwright_merkle::{Checkpoint, VerifierKey};
 
-/// The one byte whose change makes the note open again: its offset and what stood there. Only
-/// characters that can stand in a checkpoint are tried, and a signature is only computed for
-/// texts that have the right name, origin and form.
-pub(super) fn repair(bytes: &[u8], key: &VerifierKey) -> Option<(usize, u8, Checkpoint)> {
-    // A checkpoint has a few hundred bytes; anything longer is another kind of damage.
-    if bytes.len() > 4_096 {
+/// Longer files are another kind of damage; a checkpoint has a few hundred bytes.
+const MAX_REPAIR: usize = 4_096;
+
+/// The characters that can stand in a checkpoint's signature.
+const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+
+/// The one byte whose change makes the note open again: its offset and what stood there, and the
+/// checkpoint that it then is. `guess` is what the tiles say the checkpoint should be.
+pub(super) fn repair(
+    bytes: &[u8],
+    key: &VerifierKey,
+    guess: Option<&Checkpoint>,
+) -> Option<(usize, u8, Checkpoint)> {
+    if bytes.len() > MAX_REPAIR {
         return None;
     }
-    let mut bytes = bytes.to_vec();
-    for at in 0..bytes.len() {
-        let is = bytes[at];
-        for was in 0..=u8::MAX {
-            if was == is {
-                continue;
-            }
-            bytes[at] = was;
-            if let Ok((checkpoint, _)) = Checkpoint::open(&bytes, key, &[]) {
-                return Some((at, was, checkpoint));
+    let opens = |at: usize, was: u8| {
+        let mut copy = bytes.to_vec();
+        copy[at] = was;
+        let (checkpoint, _) = Checkpoint::open(&copy, key, &[]).ok()?;
+        Some((at, was, checkpoint))
+    };
+    // Everything before the signature's bytes is known, given the tree: the damage is where the
+    // file differs from that.
+    let known = guess.map(|guess| format!("{guess}\n\u{2014} {} ", key.name()).into_bytes());
+    let known = known.unwrap_or_default();
+    if let Some(at) = known.iter().zip(bytes).position(|(a, b)| a != b)
+        && let Some(found) = opens(at, known[at])
+    {
+        return Some(found);
+    }
+    // Otherwise each byte of the signature is tried, and, should the guess have been wrong, each
+    // of the text. Only what can be parsed costs a signature check.
+    let order = (known.len().min(bytes.len())..bytes.len()).chain(0..known.len().min(bytes.len()));
+    for at in order {
+        let others = BASE64
+            .iter()
+            .copied()
+            .chain((b' '..=b'~').filter(|b| !BASE64.contains(b)));
+        for was in others.chain([b'\n']).filter(|was| *was != bytes[at]) {
+            if let Some(found) = opens(at, was) {
+                return Some(found);
             }
         }
-        bytes[at] = is;
     }
     None
 }

@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn every_changed_byte_of_a_bundle_is_named() {
-        let entries: Vec<Vec<u8>> = (0..5)
-            .map(|i| format!("entry number {i}").repeat(i).into_bytes())
+        let entries: Vec<Vec<u8>> = (0..4)
+            .map(|i| format!("entry {i}").repeat(i).into_bytes())
             .collect();
         let mut bundle = Vec::new();
         for entry in &entries {
@@ -185,7 +185,7 @@ mod tests {
             assert!(found[0].problem.contains(&format!("{:#04x}", bundle[at])));
         }
         let cut = damage_in_bundle(&bundle[..bundle.len() - 1], &hashes);
-        assert_eq!(cut.last().unwrap().place, 4);
+        assert_eq!(cut.last().unwrap().place, 3);
         bundle.push(0);
         let longer = damage_in_bundle(&bundle, &hashes);
         assert_eq!(longer[0].offset, bundle.len() - 1);

@@ -15,13 +15,11 @@ use crate::tree::{CHECKPOINT, TreeReader};
 const WIDTH: u64 = TILE_WIDTH as u64;
 
 pub(super) fn run(check: &mut Check<'_>) -> Result<()> {
-    let signed = read_checkpoint(check)?;
     let listed = list(check)?;
-    let size = match &signed {
-        Some(checkpoint) => checkpoint.size,
-        // Without a checkpoint there is still much to compare.
-        None => listed.iter().filter_map(end_of_bundle).max().unwrap_or(0),
-    };
+    let in_files = listed.iter().filter_map(end_of_bundle).max().unwrap_or(0);
+    let signed = read_checkpoint(check, in_files)?;
+    // Without a checkpoint there is still much to compare.
+    let size = signed.as_ref().map_or(in_files, |signed| signed.size);
     check.report.size = size;
     let mut tree = Tree {
         size,
@@ -69,7 +67,7 @@ fn end_of_bundle(tile: &Tile) -> Option<u64> {
     })
 }
 
-fn read_checkpoint(check: &mut Check<'_>) -> Result<Option<Checkpoint>> {
+fn read_checkpoint(check: &mut Check<'_>, in_files: u64) -> Result<Option<Checkpoint>> {
     let path = check.path(CHECKPOINT);
     let Some(bytes) = crate::tree::read_if_there(&path)? else {
         check.find(CHECKPOINT, None, None, "the checkpoint is missing");
@@ -78,17 +76,19 @@ fn read_checkpoint(check: &mut Check<'_>) -> Result<Option<Checkpoint>> {
     check.report.files += 1;
     match Checkpoint::open(&bytes, check.reader.key(), &[]) {
         Ok((checkpoint, _)) => Ok(Some(checkpoint)),
-        Err(error) => match checkpoint::repair(&bytes, check.reader.key()) {
-            Some((at, was, checkpoint)) => {
-                let problem = format!("byte is {:#04x}, was {was:#04x} ({error})", bytes[at]);
-                check.find(CHECKPOINT, Some(at as u64), None, problem);
-                Ok(Some(checkpoint))
-            }
-            None => {
+        Err(error) => {
+            let key = check.reader.key();
+            let guess = check.reader.frontier(in_files).ok();
+            let guess = guess.map(|tree| Checkpoint::new(key.name(), in_files, tree.root()));
+            let Some((at, was, checkpoint)) = checkpoint::repair(&bytes, key, guess.as_ref())
+            else {
                 check.find(CHECKPOINT, None, None, error.to_string());
-                Ok(None)
-            }
-        },
+                return Ok(None);
+            };
+            let problem = format!("byte is {:#04x}, was {was:#04x} ({error})", bytes[at]);
+            check.find(CHECKPOINT, Some(at as u64), None, problem);
+            Ok(Some(checkpoint))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One changed byte anywhere in the tree is found, and its place named.
 
 use std::fs;
+use std::path::Path;
 
 use rand::{Rng as _, SeedableRng as _};
 use sealwright_ledger::verify::verify_tree;
@@ -13,54 +14,89 @@ fn a_thousand_changed_bytes_are_each_found_and_located() {
     let root = folder.path().join("ledger");
     let mut log = open(&root);
     // Sizes with partial tiles of several checkpoints, full tiles, and a second level.
-    for (from, to) in [
-        (0, 1),
-        (1, 200),
-        (200, 700),
-        (700, 701),
-        (701, 755),
-        (755, 790),
-    ] {
-        log.append(&entries(from, to)).unwrap();
+    let sizes = [1, 200, 500, 515, 516, 520];
+    for (i, size) in sizes.into_iter().enumerate() {
+        let from = if i == 0 { 0 } else { sizes[i - 1] };
+        let batch: Vec<_> = (from..size)
+            .map(|n| format!("entry {n}").into_bytes())
+            .collect();
+        log.append(&batch).unwrap();
     }
     drop(log);
     let whole = verify_tree(&root, &key()).unwrap();
     assert!(whole.ok, "{whole:?}");
-    assert_eq!((whole.entries, whole.unpublished), (790, 0));
+    assert_eq!((whole.entries, whole.unpublished), (520, 0));
 
     let files = files(&root);
-    assert!(files.len() > 12, "{files:?}");
+    assert!(files.len() >= 12, "{files:?}");
+    // Each byte of the tree is as likely as any other, and every file has its turn.
+    let lengths: Vec<usize> = files
+        .iter()
+        .map(|file| fs::metadata(file).unwrap().len() as usize)
+        .collect();
+    let total: usize = lengths.iter().sum();
     let mut random = rand::rngs::StdRng::seed_from_u64(6_962);
-    let mut touched = std::collections::BTreeSet::new();
     for round in 0..1_000 {
-        // Every file in turn, so that small ones are not left out.
-        let path = &files[round % files.len()];
-        let sound = fs::read(path).unwrap();
-        let at = random.random_range(0..sound.len());
-        let mut bytes = sound.clone();
-        bytes[at] ^= random.random_range(1..=255_u8);
-        fs::write(path, &bytes).unwrap();
-        let report = verify_tree(&root, &key()).unwrap();
-        fs::write(path, &sound).unwrap();
-        assert!(!report.ok, "{} byte {at} was not found", path.display());
-        let [finding] = report.findings.as_slice() else {
-            panic!("{} byte {at}: {:?}", path.display(), report.findings);
+        let (file, at) = if round < files.len() {
+            (round, random.random_range(0..lengths[round]))
+        } else {
+            let mut at = random.random_range(0..total);
+            let mut file = 0;
+            while at >= lengths[file] {
+                at -= lengths[file];
+                file += 1;
+            }
+            (file, at)
         };
-        assert_eq!(finding.file, path.display().to_string());
-        assert_eq!(
-            finding.offset,
-            Some(at as u64),
-            "{}: {finding:?}",
-            path.display()
-        );
-        assert!(
-            finding.problem.contains(&format!("was {:#04x}", sound[at])),
-            "{finding:?}"
-        );
-        touched.insert(path);
+        flip(&root, &files[file], at, random.random_range(1..=255));
     }
-    assert_eq!(touched.len(), files.len());
+    // The checkpoint is small, and everything hangs on it: origin, size, root, key, signature.
+    let note = fs::read(root.join("checkpoint")).unwrap();
+    let dash = note
+        .windows(3)
+        .position(|w| w == "\u{2014}".as_bytes())
+        .unwrap();
+    for at in [
+        0,
+        16,
+        17,
+        19,
+        40,
+        dash - 2,
+        dash,
+        dash + 3,
+        dash + 6,
+        dash + 25,
+        note.len() - 1,
+    ] {
+        flip(&root, &root.join("checkpoint"), at, 0x10);
+    }
     assert!(verify_tree(&root, &key()).unwrap().ok);
+}
+
+/// Changes one byte, expects exactly this place in the report, and puts it back.
+fn flip(root: &Path, path: &Path, at: usize, mask: u8) {
+    let sound = fs::read(path).unwrap();
+    let mut bytes = sound.clone();
+    bytes[at] ^= mask;
+    fs::write(path, &bytes).unwrap();
+    let report = verify_tree(root, &key()).unwrap();
+    fs::write(path, &sound).unwrap();
+    assert!(!report.ok, "{} byte {at} was not found", path.display());
+    let [finding] = report.findings.as_slice() else {
+        panic!("{} byte {at}: {:?}", path.display(), report.findings);
+    };
+    assert_eq!(finding.file, path.display().to_string());
+    assert_eq!(
+        finding.offset,
+        Some(at as u64),
+        "{}: {finding:?}",
+        path.display()
+    );
+    assert!(
+        finding.problem.contains(&format!("was {:#04x}", sound[at])),
+        "{finding:?}"
+    );
 }
 
 #[test]

@@ -50,14 +50,13 @@ fn tlog_scales_accepts_our_tree_and_makes_our_proofs() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("ledger");
     let mut log = open(&root);
-    for size in [1_u64, 255, 256, 700, 66_000] {
+    for size in [1_u64, 256, 700, 66_000] {
         let from = log.size();
         for batch in (from..size).step_by(30_000) {
             log.append(&entries(batch, size.min(batch + 30_000)))
                 .unwrap();
         }
-        let places = [0, size / 3, size / 2, size - 1];
-        for index in places {
+        for index in [0, size / 3, size - 1] {
             let run = |command: &[&str]| {
                 let index = index.to_string();
                 let output = Command::new(&tool)

@@ -27,7 +27,7 @@ pub(crate) fn entries(from: u64, to: u64) -> Vec<Vec<u8>> {
     (from..to)
         .map(|i| match i % 97 {
             0 => Vec::new(),
-            1 => format!("long entry {i} ").repeat(40).into_bytes(),
+            1 => format!("long entry {i} ").repeat(8).into_bytes(),
             n => format!("entry {i} {}", "x".repeat(n as usize)).into_bytes(),
         })
         .collect()
