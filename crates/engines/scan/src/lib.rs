@@ -6,9 +6,11 @@
 mod builtin;
 mod decode;
 pub mod detector;
+pub mod document;
 mod engine;
 pub mod finding;
 pub mod import;
+pub mod report;
 mod scan;
 pub mod validate;
 

@@ -1,8 +1,11 @@
 //! Finds encoded runs in a text and scans what they decode to.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use super::{Ratio, View};
 use crate::engine::Scanner;
-use crate::finding::Finding;
+use crate::finding::{Finding, Fingerprint};
 use crate::scan::Source;
 
 /// Shortest run that is worth decoding.
@@ -48,25 +51,61 @@ pub(crate) fn scan_encoded(
             extra.extend(scanner.findings(source, text, &hit.0, Some((&hit.1, &hit.2))));
         }
     });
-    for finding in extra {
-        let known = findings.iter().any(|f| {
-            f.start < finding.end
-                && finding.start < f.end
-                && (f.fingerprint == finding.fingerprint
-                    || f.start == finding.start
-                        && f.end == finding.end
-                        && f.detector == finding.detector)
-        });
-        if !known {
-            // What was decoded says more than the run that it was decoded from, unless the run
-            // is a token with a form of its own.
-            findings.retain(|f| {
-                let generic = f.detector.contains("generic") || f.detector.contains("assigned");
-                !(generic && f.start <= finding.start && finding.end <= f.end)
-            });
-            findings.push(finding);
-        }
+    merge(findings, extra);
+}
+
+/// Scans a view of a document and reports where it came from.
+pub(crate) fn through(
+    scanner: &Scanner,
+    source: &Source,
+    text: &[u8],
+    view: View,
+    how: &str,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (hits, view, how) in deep(scanner, source, view, scanner.options.decode_depth + 1, how) {
+        found.extend(scanner.findings(source, text, &hits, Some((&view, &how))));
     }
+    found
+}
+
+/// Adds findings that say something that the known ones do not.
+pub(crate) fn merge(findings: &mut Vec<Finding>, extra: Vec<Finding>) {
+    if extra.is_empty() {
+        return;
+    }
+    let mut known: HashMap<Fingerprint, Vec<(u64, u64)>> = HashMap::new();
+    let mut places: HashSet<(u64, u64, Arc<str>)> = HashSet::new();
+    for f in findings.iter() {
+        known
+            .entry(f.fingerprint)
+            .or_default()
+            .push((f.start, f.end));
+        places.insert((f.start, f.end, f.detector.clone()));
+    }
+    let mut new = Vec::new();
+    for f in extra {
+        let seen = known
+            .get(&f.fingerprint)
+            .is_some_and(|v| v.iter().any(|(s, e)| *s < f.end && f.start < *e));
+        if seen || !places.insert((f.start, f.end, f.detector.clone())) {
+            continue;
+        }
+        known
+            .entry(f.fingerprint)
+            .or_default()
+            .push((f.start, f.end));
+        new.push(f);
+    }
+    // What was decoded says more than the run that it was decoded from, unless that run is a
+    // token with a form of its own.
+    if findings.len().saturating_mul(new.len()) < 4_000_000 {
+        findings.retain(|f| {
+            f.detector.as_ref() != "assigned-secret"
+                || !new.iter().any(|n| f.start <= n.start && n.end <= f.end)
+        });
+    }
+    findings.extend(new);
 }
 
 type Level = (Vec<crate::engine::Hit>, View, String);

@@ -2,7 +2,7 @@
 
 mod find;
 
-pub(crate) use find::scan_encoded;
+pub(crate) use find::{merge, scan_encoded, through};
 
 /// Bytes that were made of other bytes, with the way back.
 #[derive(Debug, Default)]

@@ -457,6 +457,22 @@ impl Pass<'_> {
             self.plain(owner, s, e, c);
             return;
         }
+        // Letters that stand apart before the digits: `HJ 58 35 11 A`, `CHE-103.150.518`.
+        if matches!(before, b' ' | b'-' | b'.') && text[start].is_ascii_digit() {
+            let letters = text[..start - 1]
+                .iter()
+                .rev()
+                .take(6)
+                .take_while(|b| b.is_ascii_uppercase())
+                .count();
+            if (1..=4).contains(&letters) {
+                let from = start - 1 - letters;
+                let left = if from == 0 { b'\n' } else { text[from - 1] };
+                if !left.is_ascii_alphanumeric() && left != b'_' {
+                    self.outlines(from, left);
+                }
+            }
+        }
         self.outlines(start, before);
     }
 

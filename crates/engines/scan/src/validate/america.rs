@@ -207,7 +207,7 @@ fn us_npi(v: &[u8]) -> bool {
     digits(v, 10)
         && matches!(v[0], b'1' | b'2')
         && luhn(&[b"80840", v].concat())
-        && v[1..].iter().any(|b| *b != v[1])
+        && v[1..9].iter().any(|b| *b != v[1])
 }
 
 /// Registration of the Drug Enforcement Administration.

@@ -27,7 +27,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("ph.tin", |v| {
         all_digits(v)
             && matches!(v.len(), 9 | 12)
-            && sum(v, &[1, 2, 3, 4, 5, 6, 7, 8]) % 11 == d(v, 8)
+            && sum(v, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11 == d(v, 8)
             && number(&v[..9]) > 0
     }),
     ("sg.nric", sg_nric),

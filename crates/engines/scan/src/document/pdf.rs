@@ -1,0 +1,426 @@
+//! PDF (ISO 32000): the text of every page, form and note, the document's information, what is
+//! attached, and what earlier revisions said.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lopdf::content::Content;
+use lopdf::{Dictionary, Document, Object, ObjectId};
+
+use super::{Problem, Run};
+use crate::decode::{Ratio, View};
+use crate::scan::Source;
+
+/// Most revisions that are looked at.
+const REVISIONS: usize = 32;
+
+pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32) {
+    let ends: Vec<usize> = memchr::memmem::find_iter(bytes, b"%%EOF")
+        .map(|i| i + 5)
+        .collect();
+    let mut text = String::new();
+    let mut read = false;
+    let mut pictures = false;
+    let mut attached = Vec::new();
+    let earlier = ends.iter().rev().skip(1).take(REVISIONS).copied();
+    for end in std::iter::once(bytes.len()).chain(earlier) {
+        let mut document = match Document::load_mem(&bytes[..end]) {
+            Ok(document) => document,
+            Err(lopdf::Error::Decryption(_) | lopdf::Error::InvalidPassword) => {
+                run.problem(source, Problem::Encrypted);
+                return;
+            }
+            Err(_) => continue,
+        };
+        if document.is_encrypted() && document.decrypt("").is_err() {
+            run.problem(source, Problem::Encrypted);
+            return;
+        }
+        read = true;
+        let mut reader = Reader {
+            document: &document,
+            text: String::new(),
+            budget: run.allowance(),
+            pictures: false,
+            letters: 0,
+        };
+        reader.all();
+        pictures = pictures || reader.pictures && reader.letters < 4;
+        for line in reader.text.lines() {
+            if !line.is_empty() && !text.contains(line) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        if attached.is_empty() {
+            attached = attachments(&document, run.allowance());
+        }
+    }
+    if !read {
+        run.problem(source, Problem::Corrupt);
+        run.strings_only(source, bytes);
+        return;
+    }
+    run.expanded += text.len() as u64;
+    let mut view = View::default();
+    view.push(text.as_bytes(), 0, Ratio::Same);
+    view.finish(text.len());
+    run.looked = true;
+    let inner = source.inside("text");
+    run.view(&inner, text.as_bytes(), view, "pages");
+    for (name, data) in attached {
+        run.inner(source, &name, &data, depth);
+    }
+    if pictures {
+        run.problem(source, Problem::NoText);
+    }
+}
+
+struct Reader<'d> {
+    document: &'d Document,
+    text: String,
+    budget: u64,
+    pictures: bool,
+    letters: usize,
+}
+
+impl Reader<'_> {
+    fn all(&mut self) {
+        let document = self.document;
+        // Texts in objects: information, titles, notes, fields of forms.
+        for object in document.objects.values() {
+            self.strings(object, 0);
+        }
+        for (_, page) in document.get_pages() {
+            let content = document.get_page_content(page);
+            let fonts = self.fonts(page);
+            self.content(&content, &fonts);
+            self.text.push('\n');
+        }
+        for object in document.objects.values() {
+            let Ok(stream) = object.as_stream() else {
+                continue;
+            };
+            match stream.dict.get(b"Subtype").and_then(Object::as_name) {
+                Ok(b"Form") => {
+                    if let Ok(data) = stream.decompressed_content() {
+                        let fonts = stream
+                            .dict
+                            .get(b"Resources")
+                            .ok()
+                            .and_then(|r| document.dereference(r).ok())
+                            .and_then(|(_, r)| r.as_dict().ok())
+                            .map(|r| self.fonts_of(r))
+                            .unwrap_or_default();
+                        self.content(&data, &fonts);
+                        self.text.push('\n');
+                    }
+                }
+                Ok(b"Image") => self.pictures = true,
+                Ok(b"XML") => {
+                    if let Ok(data) = stream.decompressed_content() {
+                        self.push(&String::from_utf8_lossy(&data));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        let room = usize::try_from(self.budget).unwrap_or(usize::MAX);
+        if self.text.len() + text.len() <= room {
+            self.text.push_str(text);
+        }
+    }
+
+    /// Strings outside of pages, a line each.
+    fn strings(&mut self, object: &Object, depth: u32) {
+        if depth > 16 {
+            return;
+        }
+        match object {
+            Object::String(bytes, _) if bytes.len() > 3 => {
+                let text = decode_text(bytes);
+                self.push(&text);
+                self.push("\n");
+            }
+            Object::Array(list) => list.iter().for_each(|o| self.strings(o, depth + 1)),
+            Object::Dictionary(dict) => self.dictionary(dict, depth),
+            Object::Stream(stream) => self.dictionary(&stream.dict, depth),
+            _ => {}
+        }
+    }
+
+    fn dictionary(&mut self, dict: &Dictionary, depth: u32) {
+        for (key, value) in dict.iter() {
+            if !matches!(
+                key.as_slice(),
+                b"ID" | b"O" | b"U" | b"OE" | b"UE" | b"Perms" | b"CheckSum"
+            ) {
+                self.strings(value, depth + 1);
+            }
+        }
+    }
+
+    fn fonts(&self, page: ObjectId) -> HashMap<Vec<u8>, CMap> {
+        let fonts: BTreeMap<Vec<u8>, &Dictionary> =
+            self.document.get_page_fonts(page).unwrap_or_default();
+        fonts
+            .into_iter()
+            .map(|(name, font)| (name, self.cmap(font)))
+            .collect()
+    }
+
+    fn fonts_of(&self, resources: &Dictionary) -> HashMap<Vec<u8>, CMap> {
+        let dict = resources
+            .get(b"Font")
+            .ok()
+            .and_then(|f| self.document.dereference(f).ok());
+        let Some(dict) = dict.and_then(|(_, d)| d.as_dict().ok()) else {
+            return HashMap::new();
+        };
+        dict.iter()
+            .filter_map(|(name, font)| {
+                let (_, font) = self.document.dereference(font).ok()?;
+                Some((name.clone(), self.cmap(font.as_dict().ok()?)))
+            })
+            .collect()
+    }
+
+    fn cmap(&self, font: &Dictionary) -> CMap {
+        let wide = font
+            .get(b"Subtype")
+            .and_then(Object::as_name)
+            .is_ok_and(|n| n == b"Type0");
+        let data = font
+            .get(b"ToUnicode")
+            .ok()
+            .and_then(|o| self.document.dereference(o).ok())
+            .and_then(|(_, o)| o.as_stream().ok())
+            .and_then(|s| s.decompressed_content().ok());
+        data.map_or_else(
+            || CMap {
+                wide,
+                map: HashMap::new(),
+            },
+            |d| CMap::parse(&d, wide),
+        )
+    }
+
+    fn content(&mut self, data: &[u8], fonts: &HashMap<Vec<u8>, CMap>) {
+        let Ok(content) = Content::decode(data) else {
+            return;
+        };
+        let mut font = None;
+        let mut y = 0.0_f32;
+        for operation in &content.operations {
+            match operation.operator.as_str() {
+                "Tf" => {
+                    font = operation
+                        .operands
+                        .first()
+                        .and_then(|o| o.as_name().ok())
+                        .and_then(|n| fonts.get(n))
+                }
+                "Tj" | "'" | "\"" => {
+                    if operation.operator != "Tj" {
+                        self.push("\n");
+                    }
+                    if let Some(Object::String(bytes, _)) = operation.operands.last() {
+                        self.show(bytes, font);
+                    }
+                }
+                "TJ" => {
+                    if let Some(Object::Array(parts)) = operation.operands.first() {
+                        for part in parts {
+                            match part {
+                                Object::String(bytes, _) => self.show(bytes, font),
+                                // A wide gap is a space.
+                                number if number.as_float().is_ok_and(|n| n < -200.0) => {
+                                    self.push(" ")
+                                }
+                                _ => {}
+                            }
+                        }
+                    }
+                }
+                "Td" | "TD" => {
+                    let dy = operation
+                        .operands
+                        .get(1)
+                        .and_then(|o| o.as_float().ok())
+                        .unwrap_or(0.0);
+                    self.push(if dy.abs() > 0.5 { "\n" } else { " " });
+                }
+                "Tm" => {
+                    let new = operation
+                        .operands
+                        .get(5)
+                        .and_then(|o| o.as_float().ok())
+                        .unwrap_or(0.0);
+                    self.push(if (new - y).abs() > 0.5 { "\n" } else { " " });
+                    y = new;
+                }
+                "T*" | "ET" => self.push("\n"),
+                _ => {}
+            }
+        }
+    }
+
+    fn show(&mut self, bytes: &[u8], font: Option<&CMap>) {
+        let text = match font {
+            Some(font) => font.text(bytes),
+            None => bytes.iter().map(|b| *b as char).collect(),
+        };
+        self.letters += text.trim().len();
+        self.push(&text);
+    }
+}
+
+/// A font's way from codes to letters.
+struct CMap {
+    wide: bool,
+    map: HashMap<u32, String>,
+}
+
+impl CMap {
+    fn parse(data: &[u8], wide: bool) -> Self {
+        let text = String::from_utf8_lossy(data);
+        let mut map = HashMap::new();
+        let mut mode = "";
+        let spaced = text
+            .replace('<', " <")
+            .replace('>', "> ")
+            .replace('[', " [ ")
+            .replace(']', " ] ");
+        let tokens: Vec<&str> = spaced.split_whitespace().collect();
+        let code = |t: &str| {
+            t.strip_prefix('<')
+                .and_then(|t| t.strip_suffix('>'))
+                .and_then(|t| u32::from_str_radix(t, 16).ok())
+        };
+        let letters = |t: &str| -> Option<String> {
+            let hex = t.strip_prefix('<')?.strip_suffix('>')?;
+            let units: Vec<u16> = hex
+                .as_bytes()
+                .chunks(4)
+                .filter_map(|c| {
+                    std::str::from_utf8(c)
+                        .ok()
+                        .and_then(|c| u16::from_str_radix(c, 16).ok())
+                })
+                .collect();
+            Some(String::from_utf16_lossy(&units))
+        };
+        let mut i = 0;
+        while i < tokens.len() && map.len() < 70_000 {
+            match tokens[i] {
+                "beginbfchar" => mode = "char",
+                "beginbfrange" => mode = "range",
+                "endbfchar" | "endbfrange" => mode = "",
+                from if mode == "char" => {
+                    if let (Some(c), Some(l)) =
+                        (code(from), tokens.get(i + 1).and_then(|t| letters(t)))
+                    {
+                        map.insert(c, l);
+                        i += 1;
+                    }
+                }
+                from if mode == "range" => {
+                    if let (Some(a), Some(b)) =
+                        (code(from), tokens.get(i + 1).and_then(|t| code(t)))
+                    {
+                        if tokens.get(i + 2) == Some(&"[") {
+                            i += 3;
+                            let mut c = a;
+                            while i < tokens.len() && tokens[i] != "]" {
+                                if let Some(l) = letters(tokens[i]) {
+                                    map.insert(c, l);
+                                }
+                                c = c.wrapping_add(1);
+                                i += 1;
+                            }
+                        } else if let Some(first) = tokens.get(i + 2).and_then(|t| code(t)) {
+                            for n in 0..=b.saturating_sub(a).min(65_535) {
+                                if let Some(l) = char::from_u32(first + n) {
+                                    map.insert(a + n, l.to_string());
+                                }
+                            }
+                            i += 2;
+                        }
+                    }
+                }
+                _ => {}
+            }
+            i += 1;
+        }
+        Self { wide, map }
+    }
+
+    fn text(&self, bytes: &[u8]) -> String {
+        let mut out = String::new();
+        if self.wide {
+            for pair in bytes.chunks(2) {
+                let c = pair.iter().fold(0, |n, b| n << 8 | u32::from(*b));
+                match self.map.get(&c) {
+                    Some(l) => out.push_str(l),
+                    None => out.extend(char::from_u32(c).filter(|c| !c.is_control())),
+                }
+            }
+        } else {
+            for b in bytes {
+                match self.map.get(&u32::from(*b)) {
+                    Some(l) => out.push_str(l),
+                    None => out.push(*b as char),
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A text string: UTF-16 or UTF-8 with a mark, else one byte a letter.
+fn decode_text(bytes: &[u8]) -> String {
+    if let Some(rest) = bytes.strip_prefix(b"\xfe\xff") {
+        let units: Vec<u16> = rest
+            .chunks_exact(2)
+            .map(|p| u16::from_be_bytes([p[0], p[1]]))
+            .collect();
+        return String::from_utf16_lossy(&units);
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
+        return String::from_utf8_lossy(rest).into_owned();
+    }
+    bytes.iter().map(|b| *b as char).collect()
+}
+
+fn attachments(document: &Document, allowance: u64) -> Vec<(String, Vec<u8>)> {
+    let mut out = Vec::new();
+    for object in document.objects.values() {
+        let Ok(dict) = object.as_dict() else { continue };
+        let Some(files) = dict
+            .get(b"EF")
+            .ok()
+            .and_then(|f| document.dereference(f).ok())
+            .and_then(|(_, f)| f.as_dict().ok())
+        else {
+            continue;
+        };
+        let name = [&b"UF"[..], b"F"]
+            .iter()
+            .find_map(|k| dict.get(k).ok().and_then(|n| n.as_str().ok()))
+            .map_or_else(|| "attachment".to_owned(), decode_text);
+        let stream = [&b"F"[..], b"UF"]
+            .iter()
+            .find_map(|k| files.get(k).ok().and_then(|o| document.dereference(o).ok()));
+        if let Some(stream) = stream.and_then(|(_, o)| o.as_stream().ok()) {
+            let data = stream
+                .decompressed_content()
+                .unwrap_or_else(|_| stream.content.clone());
+            if data.len() as u64 <= allowance && !out.iter().any(|(n, _)| *n == name) {
+                out.push((name, data));
+            }
+        }
+    }
+    out
+}
