@@ -305,6 +305,22 @@ pub async fn count_late(store: &Store, invoice: &str) -> Result<u64> {
     Ok(u64::try_from(row.int("n")?).unwrap_or(0))
 }
 
+/// How many events came late, by the time of the events.
+pub async fn count_late_between(store: &Store, scope: TenantScope, span: Span) -> Result<u64> {
+    let row = store
+        .fetch_one(
+            sql(
+                "SELECT COUNT(*) AS n FROM billing_late WHERE ($1 = '*' OR tenant_id = $1)
+                 AND event_time >= $2 AND event_time < $3",
+            )
+            .bind(scope)
+            .bind(span.from)
+            .bind(span.to),
+        )
+        .await?;
+    Ok(u64::try_from(row.int("n")?).unwrap_or(0))
+}
+
 /// The finalised periods of all tenants: (tenant, period, invoice).
 pub async fn closed_periods(
     tx: &mut Tx,

@@ -3,6 +3,7 @@
 mod draft;
 mod export;
 mod finalise;
+mod inspect;
 mod settle;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::usage::{UsageService, month_start, next_month};
 use crate::model::{Invoice, InvoiceId, Span};
 use crate::store::invoice as rows;
 pub use draft::rated;
+pub use inspect::{Estimate, MOST_MONTHS};
 pub use rows::Filter;
 
 /// What invoices need to know of the installation's configuration.
