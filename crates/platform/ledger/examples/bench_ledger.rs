@@ -7,6 +7,7 @@
 //! synced tiles under a signed, published checkpoint. Both get the same entries from the same
 //! number of concurrent callers.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,
@@ -301,7 +302,9 @@ async fn main() {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     roots();
-    let peer = build_peer(&target);
+    // For a quick look at our side alone.
+    let alone = arguments.iter().any(|a| a == "--no-peer");
+    let peer = if alone { None } else { build_peer(&target) };
     for callers in CALLERS {
         let ours = our_appends(&folder, callers).await;
         let theirs = peer
