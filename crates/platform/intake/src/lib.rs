@@ -29,6 +29,10 @@ pub use receipt::{EventFault, EventResult, Receipt, ResultStatus};
 pub use sender::{Authenticate, NoQuotas, Quota, QuotaState, Quotas, Sender, TenantDirectory};
 pub use store::StoreLog;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The tables of this crate: the log of an installation with a database, see [`StoreLog`].
 pub const COMPONENT: sealwright_store::Component =
     sealwright_store::migrations!("intake", 1 => "0001_init");

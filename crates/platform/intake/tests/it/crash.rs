@@ -56,7 +56,13 @@ fn options() -> FileLogOptions {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_child() {
     let log: Arc<dyn IntakeLog> = if let Ok(folder) = std::env::var(FOLDER) {
-        Arc::new(FileLog::open(Path::new(&folder), options()).unwrap())
+        // Completing the index may meet an injected failure too; the next start goes on from there.
+        let opened = (0..100).find_map(|_| {
+            FileLog::open(Path::new(&folder), options())
+                .inspect_err(|error| eprintln!("{error}"))
+                .ok()
+        });
+        Arc::new(opened.unwrap())
     } else if let Ok(url) = std::env::var(URL) {
         let store = Store::open(&url.parse::<StoreUrl>().unwrap())
             .await
@@ -75,7 +81,7 @@ fn start(variable: &str, value: &str) -> (Child, u16) {
         .args(["crash::serve_child", "--exact", "--nocapture"])
         .env(variable, value)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -9,10 +9,10 @@ use tower::ServiceExt as _;
 
 use crate::support::{TestLog, app_on, logs, tenant};
 
-pub const ONE: &str = "application/cloudevents+json";
-pub const BATCH: &str = "application/cloudevents-batch+json";
+pub(crate) const ONE: &str = "application/cloudevents+json";
+pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
 
-pub async fn send(
+pub(crate) async fn send(
     app: &Router,
     headers: &[(&str, &str)],
     body: impl Into<Body>,
@@ -36,7 +36,7 @@ pub async fn send(
     (parts.status, parts.headers, value)
 }
 
-pub fn one(id: &str, more: &str) -> String {
+pub(crate) fn one(id: &str, more: &str) -> String {
     format!(r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"com.example.t"{more}}}"#)
 }
 

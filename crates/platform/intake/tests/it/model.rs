@@ -107,7 +107,10 @@ proptest! {
                             // The sender tries again.
                             prop_assert!(log.commit(now, vec![events(&batch)]).await.unwrap()[0].stored);
                         } else {
+                            // Nothing was written, so that the fault still lies in wait.
                             prop_assert_eq!(first.unwrap()[0].stored, fits);
+                            drop(log);
+                            log = open(Arc::new(NoFaults));
                         }
                     }
                     Step::Restart => {

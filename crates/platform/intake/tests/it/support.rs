@@ -17,9 +17,9 @@ use sealwright_intake::{
 use sealwright_store::testing::{TestStore, both};
 use tempfile::TempDir;
 
-pub const NOW: UnixMicros = UnixMicros(1_795_000_000_000_000);
+pub(crate) const NOW: UnixMicros = UnixMicros(1_795_000_000_000_000);
 
-pub fn tenant(n: u128) -> TenantId {
+pub(crate) fn tenant(n: u128) -> TenantId {
     Id::from_uuid(uuid(n))
 }
 
@@ -27,27 +27,27 @@ fn uuid(n: u128) -> uuid::Uuid {
     uuid::Uuid::from_u128(n)
 }
 
-pub fn event(id: &str, data: &str) -> Event {
+pub(crate) fn event(id: &str, data: &str) -> Event {
     let text = format!(
         r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"com.example.t","subject":"u{id}","data":{data}}}"#
     );
     parse_event(text.as_bytes(), &Limits::default()).unwrap()
 }
 
-pub fn new(id: &str, data: &str) -> NewEvent {
+pub(crate) fn new(id: &str, data: &str) -> NewEvent {
     NewEvent::new(tenant(1), event(id, data))
 }
 
 /// A log under test with what it lives in.
-pub struct TestLog {
-    pub log: Arc<dyn IntakeLog>,
-    pub name: &'static str,
+pub(crate) struct TestLog {
+    pub(crate) log: Arc<dyn IntakeLog>,
+    pub(crate) name: &'static str,
     _folder: Option<TempDir>,
     _store: Option<TestStore>,
 }
 
 /// Small enough that segments, runs and restarts happen within a test.
-pub fn small(faults: Arc<dyn Faults>) -> FileLogOptions {
+pub(crate) fn small(faults: Arc<dyn Faults>) -> FileLogOptions {
     FileLogOptions {
         segment_bytes: 4 << 10,
         run_ids: 50,
@@ -57,12 +57,12 @@ pub fn small(faults: Arc<dyn Faults>) -> FileLogOptions {
     }
 }
 
-pub fn open(folder: &Path) -> FileLog {
+pub(crate) fn open(folder: &Path) -> FileLog {
     FileLog::open(folder, small(Arc::new(sealwright_intake::NoFaults))).unwrap()
 }
 
 /// Every kind of log that is to be had.
-pub async fn logs() -> Vec<TestLog> {
+pub(crate) async fn logs() -> Vec<TestLog> {
     let folder = tempfile::tempdir().unwrap();
     let mut logs = vec![TestLog {
         log: Arc::new(open(&folder.path().join("log"))),
@@ -86,7 +86,7 @@ pub async fn logs() -> Vec<TestLog> {
 }
 
 /// The whole log, read in pieces of `limit`.
-pub async fn read_all(log: &dyn EventLog, limit: ReadLimit) -> Vec<StoredEvent> {
+pub(crate) async fn read_all(log: &dyn EventLog, limit: ReadLimit) -> Vec<StoredEvent> {
     let mut all: Vec<StoredEvent> = Vec::new();
     let mut next = log.earliest().await.unwrap();
     loop {
@@ -104,14 +104,14 @@ pub async fn read_all(log: &dyn EventLog, limit: ReadLimit) -> Vec<StoredEvent> 
 
 /// Fails at one point, a number of times.
 #[derive(Debug)]
-pub struct FailAt {
-    pub point: FaultPoint,
-    pub times: AtomicUsize,
-    pub kind: std::io::ErrorKind,
+pub(crate) struct FailAt {
+    pub(crate) point: FaultPoint,
+    pub(crate) times: AtomicUsize,
+    pub(crate) kind: std::io::ErrorKind,
 }
 
 impl FailAt {
-    pub fn new(point: FaultPoint, times: usize, kind: std::io::ErrorKind) -> Arc<Self> {
+    pub(crate) fn new(point: FaultPoint, times: usize, kind: std::io::ErrorKind) -> Arc<Self> {
         Arc::new(Self {
             point,
             times: AtomicUsize::new(times),
@@ -132,7 +132,7 @@ impl Faults for FailAt {
 }
 
 /// Keys: `one` for tenant 1, `all` for all, `read` may not write.
-pub struct Keys;
+pub(crate) struct Keys;
 
 #[async_trait]
 impl Authenticate for Keys {
@@ -152,7 +152,7 @@ impl Authenticate for Keys {
     }
 }
 
-pub struct Tenants;
+pub(crate) struct Tenants;
 
 #[async_trait]
 impl TenantDirectory for Tenants {
@@ -170,7 +170,7 @@ impl TenantDirectory for Tenants {
 
 /// Tenant 2 has a quota of three events.
 #[derive(Default)]
-pub struct Three(AtomicUsize);
+pub(crate) struct Three(AtomicUsize);
 
 #[async_trait]
 impl Quotas for Three {
@@ -193,7 +193,7 @@ impl Quotas for Three {
     }
 }
 
-pub fn app_on(log: Arc<dyn IntakeLog>) -> Router {
+pub(crate) fn app_on(log: Arc<dyn IntakeLog>) -> Router {
     let clock = Arc::new(ManualClock::new(NOW));
     let intake = Intake::start(
         log,
