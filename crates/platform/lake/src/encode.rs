@@ -1,5 +1,6 @@
 //! Rows to Parquet bytes, and those to a file that survives a power cut.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -124,8 +125,8 @@ pub(crate) fn sorted(batch: &RecordBatch) -> Result<RecordBatch> {
     take_record_batch(batch, &order).map_err(arrow_error)
 }
 
-/// Writes sorted rows as one durable file of a partition under `table`. The file means nothing until
-/// the table's log names it.
+/// Writes sorted rows as one file of a partition under `table`. The file means nothing until the
+/// table's log names it, and may be named there only after [`sync_folders`].
 pub(crate) fn write_file(
     table: &Path,
     stream: &str,
@@ -154,12 +155,6 @@ pub(crate) fn write_file(
         let _ = fs::remove_file(&full);
         return Err(LakeError::file(&full, error));
     }
-    // The folders' entries must be durable before the log names the file.
-    let mut parent = Some(folder.as_path());
-    while let Some(folder) = parent.filter(|p| p.starts_with(table)) {
-        sync_folder(folder)?;
-        parent = folder.parent();
-    }
     Ok(DataFile {
         bytes: bytes.len() as u64,
         rows: batch.num_rows() as u64,
@@ -179,6 +174,21 @@ pub(crate) fn write_file(
         received: time_range(batch, column::RECEIVED),
         path,
     })
+}
+
+/// Makes the folder entries of new files durable, up to the table's own folder.
+pub(crate) fn sync_folders(table: &Path, files: &[DataFile]) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let full = table.join(&file.path);
+        folders.extend(
+            full.ancestors()
+                .skip(1)
+                .take_while(|p| p.starts_with(table))
+                .map(Path::to_owned),
+        );
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
 }
 
 /// Makes the entries of a folder durable.

@@ -100,8 +100,10 @@ impl TableProvider for Events {
         } else {
             Precision::Inexact(rows)
         };
-        let mut options = TableParquetOptions::default();
-        options.global = state.config_options().execution.parquet.clone();
+        let options = TableParquetOptions {
+            global: state.config_options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
         let schema = TableSchema::builder(FILE_SCHEMA.clone())
             .with_table_partition_cols(PARTITIONS.clone())
             .build();

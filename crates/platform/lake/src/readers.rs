@@ -1,11 +1,11 @@
 //! Who is reading which state, in this process and in others, so that nothing is removed from under
 //! them.
 //!
-//! A reader holds a locked file in `readers/` that says which version of the table it reads. The lock
-//! goes with its process, so a reader that died holds nobody up.
+//! A reader holds a locked file in `readers/` whose name says which version of the table it reads. The
+//! lock goes with its process, so a reader that died holds nobody up. The files are empty, so that
+//! reading works on a full disk.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{LakeError, Result};
@@ -14,37 +14,28 @@ use crate::error::{LakeError, Result};
 #[derive(Debug)]
 pub(crate) struct Reader {
     path: PathBuf,
-    file: File,
+    _lock: File,
 }
 
 impl Reader {
-    /// Registers a reader that may read any version. Take the state after this call, then say with
-    /// [`Reader::reads`] which it is.
-    pub(crate) fn register(folder: &Path) -> Result<Self> {
+    /// Registers a reader of `version`. It protects that version only if the version is still the
+    /// newest one after this call: a vacuum may have looked just before.
+    pub(crate) fn register(folder: &Path, version: u64) -> Result<Self> {
         let name = uuid::Uuid::now_v7().simple().to_string();
         let (new, path) = (
             folder.join(format!("{name}.new")),
-            folder.join(format!("{name}.lock")),
+            folder.join(format!("{name}-{version}.lock")),
         );
         let make = || {
             fs::create_dir_all(folder)?;
-            let mut file = File::create_new(&new)?;
+            let file = File::create_new(&new)?;
             file.lock()?;
-            file.write_all(b"0")?;
             // Only now can others see it, locked.
             fs::rename(&new, &path)?;
             Ok(file)
         };
-        let file = make().map_err(|e| LakeError::file(&path, e))?;
-        Ok(Self { path, file })
-    }
-
-    /// Says which version is read from now on.
-    pub(crate) fn reads(&mut self, version: u64) -> Result<()> {
-        self.file
-            .rewind()
-            .and_then(|()| self.file.write_all(format!("{version:020}").as_bytes()))
-            .map_err(|e| LakeError::file(&self.path, e))
+        let lock = make().map_err(|e| LakeError::file(&path, e))?;
+        Ok(Self { path, _lock: lock })
     }
 }
 
@@ -67,7 +58,8 @@ pub(crate) fn older_than(folder: &Path, version: u64) -> Result<usize> {
         if path.extension().is_none_or(|e| e != "lock") {
             continue;
         }
-        let Ok(mut file) = File::open(&path) else {
+        let Ok(file) = File::open(&path) else {
+            // It ended just now.
             continue;
         };
         match file.try_lock() {
@@ -75,11 +67,12 @@ pub(crate) fn older_than(folder: &Path, version: u64) -> Result<usize> {
                 let _ = fs::remove_file(&path);
             }
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text)
-                    .map_err(|e| LakeError::file(&path, e))?;
-                // What cannot be read may be any version.
-                if text.parse::<u64>().unwrap_or(0) < version {
+                // A name that says no version may stand for any.
+                let reads = path
+                    .file_stem()
+                    .and_then(|stem| stem.to_str()?.rsplit_once('-')?.1.parse::<u64>().ok())
+                    .unwrap_or(0);
+                if reads < version {
                     count += 1;
                 }
             }
@@ -98,18 +91,12 @@ mod tests {
     fn counts_living_readers_of_older_versions() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(older_than(&folder.path().join("none"), 1).unwrap(), 0);
-        let mut reader = Reader::register(folder.path()).unwrap();
-        assert_eq!(
-            older_than(folder.path(), 7).unwrap(),
-            1,
-            "no version yet: any"
-        );
-        reader.reads(7).unwrap();
+        let reader = Reader::register(folder.path(), 7).unwrap();
         assert_eq!(older_than(folder.path(), 7).unwrap(), 0);
         assert_eq!(older_than(folder.path(), 8).unwrap(), 1);
-        fs::write(folder.path().join("dead.lock"), "1").unwrap();
+        fs::write(folder.path().join("dead-1.lock"), "1").unwrap();
         assert_eq!(older_than(folder.path(), 8).unwrap(), 1);
-        assert!(!folder.path().join("dead.lock").exists());
+        assert!(!folder.path().join("dead-1.lock").exists());
         drop(reader);
         assert_eq!(older_than(folder.path(), 8).unwrap(), 0);
     }

@@ -15,7 +15,7 @@ use deltalake::table::state::DeltaTableState;
 use sealwright_core::{Clock, SystemClock, UnixMicros};
 use tokio::sync::Mutex;
 
-use crate::encode::sync_folder;
+use crate::encode::{sync_folder, sync_folders};
 use crate::error::{LakeError, Result};
 use crate::files::{DataFile, active_files};
 use crate::readers::Reader;
@@ -161,8 +161,6 @@ impl Lake {
     async fn load(folder: &Path, clock: Arc<dyn Clock>, writer: Option<File>) -> Result<Self> {
         let table = folder.join("events");
         let log_store = log_store(&table)?;
-        // The offset first: a commit in between can then only make the cursor look older than the
-        // state, and only in a process that does not write.
         let present = load_present(&log_store, &table).await?;
         let runtime = session::runtime(&table)?;
         Ok(Self(Arc::new(Inner {
@@ -285,20 +283,37 @@ impl Lake {
 
     /// The newest state, protected from removal until the reader is dropped.
     pub(crate) async fn read(&self) -> Result<(Arc<Snapshot>, Reader)> {
-        let mut reader = Reader::register(&self.readers_folder())?;
-        if self.0.writer.is_none() {
-            // The writer's clean-up may take a commit between its listing and its reading.
-            let mut tries = 0;
-            while let Err(error) = self.refresh().await {
-                tries += 1;
-                if tries == 3 {
-                    return Err(error);
-                }
+        const TRIES: usize = 20;
+        for _ in 0..TRIES {
+            self.refresh_reader().await?;
+            let snapshot = self.snapshot();
+            let reader = Reader::register(&self.readers_folder(), snapshot.version)?;
+            self.refresh_reader().await?;
+            // A newer state in between: a vacuum may have missed the registration.
+            if self.snapshot().version == snapshot.version {
+                return Ok((snapshot, reader));
             }
         }
-        let snapshot = self.snapshot();
-        reader.reads(snapshot.version)?;
-        Ok((snapshot, reader))
+        // Commits are that quick: protect everything for once, then take what is newest.
+        let reader = Reader::register(&self.readers_folder(), 0)?;
+        self.refresh_reader().await?;
+        Ok((self.snapshot(), reader))
+    }
+
+    /// Reads what the writing process has committed, where this one only reads.
+    async fn refresh_reader(&self) -> Result<()> {
+        if self.0.writer.is_some() {
+            return Ok(());
+        }
+        // The writer's clean-up may take a commit between its listing and its reading.
+        let mut tries = 0;
+        while let Err(error) = self.refresh().await {
+            tries += 1;
+            if tries == 3 {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Appends files and moves the cursor from `from` to `next`, both or neither. `_guard` shows that
@@ -317,6 +332,7 @@ impl Lake {
                 found: from,
             });
         }
+        sync_folders(&self.0.table, files)?;
         let now = self.now();
         let mut actions = Vec::with_capacity(files.len());
         for file in files {
@@ -344,6 +360,7 @@ impl Lake {
         changes_data: bool,
     ) -> Result<()> {
         let _guard = self.hold_commits().await;
+        sync_folders(&self.0.table, new)?;
         let present = self.present();
         let now = self.now();
         let mut actions: Vec<Action> = old

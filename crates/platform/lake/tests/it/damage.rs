@@ -115,3 +115,63 @@ async fn a_damaged_log_is_named_and_a_torn_end_is_undone() {
         "{message}"
     );
 }
+
+/// Unmounts when the test ends, however it ends.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_nothing_half_done() {
+    let outer = tempfile::tempdir().unwrap();
+    let disk = outer.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = |options: &str| {
+        std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&disk)
+            .stderr(std::process::Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
+    };
+    if !mount("size=512k") {
+        println!("skipped: a small disk cannot be mounted here");
+        return;
+    }
+    let _mounted = Mounted(disk.clone());
+    let folder = disk.join("lake");
+    let lake = open(&folder).await;
+    let mut next = 0_u64;
+    let full = loop {
+        let writer = sealwright_lake::LakeWriter::new(lake.clone(), Default::default());
+        sealwright_events::Consumer::consume(&writer, &events(next..next + 200))
+            .await
+            .unwrap();
+        match writer.flush().await {
+            Ok(()) => next += 200,
+            Err(error) => break error,
+        }
+        assert!(next < 100_000, "the disk never became full");
+    };
+    assert!(matches!(full, LakeError::DiskFull), "{full:?}");
+    assert_eq!(lake.next_offset(), next);
+    assert_eq!(
+        data_files(&folder).len() as u64,
+        lake.status().files,
+        "no file was left behind"
+    );
+    assert_eq!(
+        all(&lake).await,
+        events(0..next),
+        "and what is there can be read"
+    );
+    assert!(mount("remount,size=8m"));
+    append(&lake, &[&events(next..next + 200)]).await;
+    drop(lake);
+    let lake = open(&folder).await;
+    assert_eq!(all(&lake).await, events(0..next + 200));
+}

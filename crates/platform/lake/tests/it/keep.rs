@@ -117,9 +117,8 @@ async fn vacuum_waits_for_readers_of_older_states() {
     // What a reader in another process leaves while it runs.
     let readers = folder.path().join("readers");
     std::fs::create_dir_all(&readers).unwrap();
-    let path = readers.join("other.lock");
-    let mut file = std::fs::File::create(&path).unwrap();
-    std::io::Write::write_all(&mut file, format!("{}", lake.status().version).as_bytes()).unwrap();
+    let name = format!("other-{}.lock", lake.status().version);
+    let file = std::fs::File::create(readers.join(name)).unwrap();
     file.lock().unwrap();
     lake.compact(NOW, CompactPolicy::default()).await.unwrap();
     let before = data_files(folder.path()).len();

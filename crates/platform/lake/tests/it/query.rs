@@ -395,3 +395,42 @@ fn days_are_days() {
     assert_eq!(NOW.to_string(), "2026-11-23T12:00:00Z");
     assert_eq!(DAY, 24 * HOUR);
 }
+
+/// Another engine over the same active files gives the same rows. `SEALWRIGHT_DUCKDB_PYTHON` names a
+/// Python interpreter that has `duckdb`.
+#[tokio::test(flavor = "multi_thread")]
+async fn duckdb_agrees() {
+    let Ok(python) = std::env::var("SEALWRIGHT_DUCKDB_PYTHON") else {
+        println!("skipped: SEALWRIGHT_DUCKDB_PYTHON is not set");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path()).await;
+    append(&lake, &events(0..400).chunks(80).collect::<Vec<_>>()).await;
+    lake.compact(NOW, Default::default()).await.unwrap();
+    lake.vacuum(std::time::Duration::ZERO).await.unwrap();
+    let sql = r#"SELECT tenant_id, type, CAST(day AS VARCHAR) AS d, stream, count(*) AS n,
+            min("offset") AS a, max(id) AS b, max(subject) AS c, max(json) AS j
+        FROM events GROUP BY tenant_id, type, day, stream ORDER BY tenant_id, type, d"#;
+    let script = format!(
+        r#"
+import duckdb, json
+db = duckdb.connect()
+db.execute("CREATE VIEW events AS SELECT * FROM read_parquet('{}/*/*/*.parquet', hive_partitioning = true)")
+print(json.dumps(db.execute("""{sql}""").fetchall()))
+"#,
+        lake.table_folder().display()
+    );
+    let output = std::process::Command::new(python)
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let theirs: Vec<Vec<Value>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(theirs.len() > 20);
+    assert_eq!(rows(&lake, TenantScope::All, sql).await, theirs);
+}
