@@ -1,5 +1,6 @@
 //! Rules against event files:
-//! `sigma_eval --rules PATH… --events PATH… [--logsource k=v,…] [--pipeline FILE…] [--no-normalise] [--output json]`.
+//! `sigma_eval --rules PATH… --events PATH… [--logsource k=v,…] [--pipeline FILE…] [--no-normalise]
+//! [--source-fields PRODUCT,CATEGORY,SERVICE] [--output json]`.
 //!
 //! One line a match on stdout, `{"rule_id","event_index","file"}`; correlations have
 //! `"event_indexes"`. The last line of stderr has events, rules, matches and seconds.
@@ -13,6 +14,8 @@ use std::time::Instant;
 
 use sealwright_sigma::Limits;
 use sealwright_sigma::collection::Collection;
+use sealwright_sigma::compiled::Options;
+use sealwright_sigma::correlation::engine::Engine;
 use sealwright_sigma::eval::{Evaluator, Line};
 use sealwright_sigma::logsource::EventSource;
 use sealwright_sigma::pipeline::Pipeline;
@@ -24,6 +27,7 @@ struct Args {
     pipelines: Vec<PathBuf>,
     logsource: EventSource,
     no_normalise: bool,
+    source_fields: [String; 3],
 }
 
 fn arguments() -> Result<Args, String> {
@@ -37,6 +41,10 @@ fn arguments() -> Result<Args, String> {
             ("--events", _) => out.events.push(a.into()),
             ("--pipeline", _) => out.pipelines.push(a.into()),
             ("--logsource", _) => out.logsource = EventSource::parse(&a)?,
+            ("--source-fields", _) => {
+                let mut names = a.split(',').map(str::to_owned);
+                out.source_fields = [(); 3].map(|()| names.next().unwrap_or_default());
+            }
             ("--output", "json") => {}
             _ => return Err(format!("`{a}` is not understood after `{option}`")),
         }
@@ -101,7 +109,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     for e in collection.errors.iter().chain(&collection.warnings) {
         eprintln!("{e}");
     }
-    let mut evaluator = Evaluator::new(collection, args.logsource, !args.no_normalise)?;
+    let options = Options {
+        unwrap_windows: !args.no_normalise,
+        derive_logsource: !args.no_normalise,
+        source_fields: args.source_fields,
+        extra_fields: Engine::fields(&collection),
+        ..Options::default()
+    };
+    let mut evaluator = Evaluator::with_options(collection, args.logsource, options)?;
     for u in evaluator.rule_set().unresolved() {
         let rule = &evaluator.rule_set().rules()[u.rule];
         eprintln!(

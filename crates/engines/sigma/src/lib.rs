@@ -6,6 +6,7 @@ pub mod correlation;
 pub mod error;
 pub mod eval;
 pub mod explain;
+pub mod export;
 pub mod flat;
 pub mod fold;
 pub mod hours;

@@ -12,3 +12,4 @@ mod correlations;
 mod differential;
 mod limits;
 mod shared;
+mod tools;
