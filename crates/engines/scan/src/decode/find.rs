@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Ratio, View};
 use crate::engine::Scanner;
-use crate::finding::{Finding, Fingerprint};
+use crate::finding::{Finding, Fingerprint, Value};
 use crate::scan::Source;
 
 /// Shortest run that is worth decoding.
@@ -47,11 +47,43 @@ pub(crate) fn scan_encoded(
         let Some(view) = decode(code, text, start, end) else {
             return;
         };
+        if code == Code::Base64 {
+            unwrap_secret(scanner, findings, &view, start, end);
+        }
         for hit in deep(scanner, source, view, depth, code.name()) {
             extra.extend(scanner.findings(source, text, &hit.0, Some((&hit.1, &hit.2))));
         }
     });
     merge(findings, extra);
+}
+
+/// A password that stands in base64 is the decoded one, as in a Kubernetes Secret.
+fn unwrap_secret(
+    scanner: &Scanner,
+    findings: &mut [Finding],
+    view: &View,
+    start: usize,
+    end: usize,
+) {
+    let plain = view.bytes.iter().all(|b| (0x21..0x7f).contains(b));
+    if !plain || view.bytes.len() > 128 {
+        return;
+    }
+    let place = (start as u64, end as u64);
+    for f in findings {
+        if f.detector.as_ref() == "assigned-secret"
+            && f.start == place.0
+            && f.end >= place.1
+            && f.end <= place.1 + 2
+        {
+            f.fingerprint = scanner
+                .options
+                .key
+                .fingerprint(&f.detector, f.class, &view.bytes);
+            f.value = scanner.options.keep_values.then(|| Value::new(&view.bytes));
+            f.reasons.push("decoded from base64".to_owned());
+        }
+    }
 }
 
 /// Scans a view of a document and reports where it came from.

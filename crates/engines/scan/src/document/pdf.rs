@@ -70,6 +70,10 @@ pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32)
     for (name, data) in attached {
         run.inner(source, &name, &data, depth);
     }
+    if ends.last().is_none_or(|end| bytes.len() - end > 2_048) {
+        // It does not end as a file of this form ends: cut off.
+        run.problem(source, Problem::Corrupt);
+    }
     if pictures {
         run.problem(source, Problem::NoText);
     }
@@ -212,26 +216,38 @@ impl Reader<'_> {
             return;
         };
         let mut font = None;
-        let mut y = 0.0_f32;
+        let mut line = Line::default();
+        let number = |o: Option<&Object>| o.and_then(|o| o.as_float().ok()).unwrap_or(0.0);
         for operation in &content.operations {
+            let operands = &operation.operands;
             match operation.operator.as_str() {
                 "Tf" => {
-                    font = operation
-                        .operands
+                    font = operands
                         .first()
                         .and_then(|o| o.as_name().ok())
                         .and_then(|n| fonts.get(n))
                 }
+                "TL" => line.leading = number(operands.first()),
+                "BT" => line.to(0.0),
+                "Td" => line.to(line.y + number(operands.get(1))),
+                "TD" => {
+                    line.leading = -number(operands.get(1));
+                    line.to(line.y + number(operands.get(1)));
+                }
+                "Tm" => line.to(number(operands.get(5))),
+                "T*" => line.to(line.y - line.leading),
                 "Tj" | "'" | "\"" => {
                     if operation.operator != "Tj" {
-                        self.push("\n");
+                        line.to(line.y - line.leading.max(1.0));
                     }
-                    if let Some(Object::String(bytes, _)) = operation.operands.last() {
+                    self.push(line.gap());
+                    if let Some(Object::String(bytes, _)) = operands.last() {
                         self.show(bytes, font);
                     }
                 }
                 "TJ" => {
-                    if let Some(Object::Array(parts)) = operation.operands.first() {
+                    self.push(line.gap());
+                    if let Some(Object::Array(parts)) = operands.first() {
                         for part in parts {
                             match part {
                                 Object::String(bytes, _) => self.show(bytes, font),
@@ -244,27 +260,10 @@ impl Reader<'_> {
                         }
                     }
                 }
-                "Td" | "TD" => {
-                    let dy = operation
-                        .operands
-                        .get(1)
-                        .and_then(|o| o.as_float().ok())
-                        .unwrap_or(0.0);
-                    self.push(if dy.abs() > 0.5 { "\n" } else { " " });
-                }
-                "Tm" => {
-                    let new = operation
-                        .operands
-                        .get(5)
-                        .and_then(|o| o.as_float().ok())
-                        .unwrap_or(0.0);
-                    self.push(if (new - y).abs() > 0.5 { "\n" } else { " " });
-                    y = new;
-                }
-                "T*" | "ET" => self.push("\n"),
                 _ => {}
             }
         }
+        self.push("\n");
     }
 
     fn show(&mut self, bytes: &[u8], font: Option<&CMap>) {
@@ -274,6 +273,35 @@ impl Reader<'_> {
         };
         self.letters += text.trim().len();
         self.push(&text);
+    }
+}
+
+/// Where text goes next: pieces at one height are one line.
+#[derive(Default)]
+struct Line {
+    y: f32,
+    shown: Option<f32>,
+    leading: f32,
+    moved: bool,
+}
+
+impl Line {
+    fn to(&mut self, y: f32) {
+        self.y = y;
+        self.moved = true;
+    }
+
+    /// What stands between the last piece and the next one.
+    fn gap(&mut self) -> &'static str {
+        let gap = match self.shown {
+            None => "",
+            Some(shown) if (shown - self.y).abs() > 0.5 => "\n",
+            Some(_) if self.moved => " ",
+            Some(_) => "",
+        };
+        self.shown = Some(self.y);
+        self.moved = false;
+        gap
     }
 }
 

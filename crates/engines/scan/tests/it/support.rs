@@ -37,3 +37,23 @@ pub(crate) fn bytes(path: &std::path::Path) -> Vec<u8> {
         bytes
     }
 }
+
+/// The files of a plain tar.
+pub(crate) fn tar(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at + 512 <= bytes.len() && bytes[at] != 0 {
+        let text = |range: std::ops::Range<usize>| {
+            let field = &bytes[at + range.start..at + range.end];
+            String::from_utf8_lossy(field)
+                .trim_matches(|c: char| c == '\0' || c == ' ')
+                .to_owned()
+        };
+        let size = usize::from_str_radix(&text(124..136), 8).unwrap();
+        if bytes[at + 156] == b'0' {
+            out.push((text(0..100), bytes[at + 512..at + 512 + size].to_vec()));
+        }
+        at += 512 + size.div_ceil(512) * 512;
+    }
+    out
+}
