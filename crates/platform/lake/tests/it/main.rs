@@ -1,6 +1,7 @@
 //! The lake as its users see it: written, kept, queried, erased.
 // Tests are told by the environment which peers there are.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, missing_docs)]
 
 mod support;
 
