@@ -3,6 +3,7 @@
 pub mod api;
 pub mod consume;
 pub mod model;
+pub mod pages;
 pub mod render;
 pub mod service;
 pub mod store;
