@@ -10,11 +10,14 @@ pub mod document;
 mod engine;
 pub mod finding;
 pub mod import;
+pub mod redact;
 pub mod report;
 mod scan;
+mod stream;
 pub mod validate;
 
 pub use detector::{Class, Detector, DetectorError, Severity};
 pub use engine::{Options, Scanner, filter};
 pub use finding::{Finding, Fingerprint, FingerprintKey, Value, preview};
 pub use scan::Source;
+pub use stream::StreamScanner;

@@ -4,7 +4,7 @@
 use crate::engine::filter;
 
 /// The words that call this scanner, as a pattern.
-pub(crate) const WORDS: &str = "(?i)passw|passphrase|_pass|pass[=:\"' ]|pwd(?s:.)|secret|token|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|account[_-]?key|license[_-]?key|client[_-]?key|app[_-]?key|credential|authorization|encrypt[_-]?key|_key[\"' ]?[=:]|contrase|kennwort|passwort|senha";
+pub(crate) const WORDS: &str = "(?i)passw|passphrase|_pass|pass[=:\"' ]|pwd(?s:.)|secret|token|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|account[_-]?key|license[_-]?key|client[_-]?key|app[_-]?key|credential|creds|_auth[\"' ]{0,2}[:=]|authorization|encrypt[_-]?key|_key[\"' ]?[=:]|contrase|kennwort|passwort|senha";
 
 /// A found assignment: the value's place.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -225,7 +225,13 @@ fn kind_of(name: &[u8]) -> Option<Kind> {
     {
         return Some(Kind::Password);
     }
-    if has(b"secret") || has(b"token") || has(b"key") || has(b"credential") || has(b"authorization")
+    if has(b"secret")
+        || has(b"token")
+        || has(b"key")
+        || has(b"credential")
+        || has(b"creds")
+        || ends(name, b"_auth")
+        || has(b"authorization")
     {
         return Some(Kind::Token);
     }
@@ -519,6 +525,14 @@ fn weigh(
                     && filter::wordiness(p) > 0.2
             });
         if member || value.windows(2).any(|w| w == b"::" || w == b"->") {
+            return None;
+        }
+        let run = value
+            .split(|b| !b.is_ascii_alphanumeric())
+            .map(<[u8]>::len)
+            .max()
+            .unwrap_or(0);
+        if kind == Kind::Token && run < 12 {
             return None;
         }
         if operator == b'-' && value.starts_with(b"-") {

@@ -13,6 +13,10 @@ pub(crate) fn ipv4(text: &[u8], start: usize) -> Option<(usize, usize, f32)> {
         end -= 1;
     }
     let before = if start == 0 { b' ' } else { text[start - 1] };
+    // The last part of an IPv6 address.
+    if before == b':' && start >= 2 && text[start - 2] == b':' {
+        return None;
+    }
     if before.is_ascii_alphanumeric()
         || matches!(before, b'.' | b'_' | b'-')
             && !(before == b'-' && (start < 2 || !text[start - 2].is_ascii_alphanumeric()))
@@ -104,7 +108,7 @@ pub(crate) fn scan_colons(text: &[u8], mut found: impl FnMut(bool, usize, usize,
             end -= 1;
         }
         done = end.max(at + 1);
-        let outside = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
+        let outside = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if start > 0 && outside(text[start - 1]) || text.get(end).is_some_and(|b| outside(*b)) {
             continue;
         }

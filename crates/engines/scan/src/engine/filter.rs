@@ -42,6 +42,7 @@ const PLACEHOLDERS: &[&[u8]] = &[
     b"<your",
     b"insert_",
     b"dummy",
+    b"####",
     b"notreal",
     b"not_real",
     b"not-real",
@@ -156,6 +157,13 @@ pub fn harmless(secret: &[u8]) -> Option<&'static str> {
         if secret.eq_ignore_ascii_case(word.as_bytes()) {
             return Some("word");
         }
+    }
+    if secret.len() < 600
+        && (secret.ends_with(b"...")
+            || memchr::memmem::find(secret, b"{{").is_some()
+            || memchr::memmem::find(secret, b"${").is_some())
+    {
+        return Some("template");
     }
     if secret.len() < 600 && PLACEHOLDERS.iter().any(|p| contains(secret, p)) {
         return Some("placeholder");

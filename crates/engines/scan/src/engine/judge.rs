@@ -84,9 +84,9 @@ pub(super) fn secret(ready: &Ready, path: &str, text: &[u8], m: &Matched) -> Opt
     Some((confidence, why))
 }
 
-const TELLING: [&[u8]; 14] = [
-    b"key", b"token", b"secret", b"passw", b"auth", b"cred", b"pat", b"bearer", b"pwd", b"api",
-    b"sid", b"license", b"webhook", b"dsn",
+const TELLING: [&[u8]; 16] = [
+    b"private", b"access", b"key", b"token", b"secret", b"passw", b"auth", b"cred", b"pat",
+    b"bearer", b"pwd", b"api", b"sid", b"license", b"webhook", b"dsn",
 ];
 
 /// For a word and a value that merely stand near each other: what is between and around them.
@@ -139,9 +139,13 @@ fn surroundings(text: &[u8], m: &Matched, value: &[u8]) -> (f32, bool) {
     } else {
         text[m.value.0 - 1]
     };
-    if matches!(next, b'.' | b'/' | b'(' | b'-' | b'+') && !value.ends_with(b"=")
-        || matches!(previous, b'/' | b'+' | b'.' | b'-')
-    {
+    let cut_right = m.whole.1 == m.value.1
+        && matches!(next, b'.' | b'/' | b'(' | b'-' | b'+')
+        && !value.ends_with(b"=");
+    let cut_left = matches!(previous, b'/' | b'+') && !assigned
+        || matches!(previous, b'.' | b'-')
+            && crate::builtin::tail_of_identifier(text, m.value.0 - 1);
+    if cut_right || cut_left {
         delta -= 0.3;
     }
     (delta, assigned)

@@ -20,6 +20,10 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("mx.rfc", mx_rfc),
     ("us.ssn", us_ssn),
     ("us.itin", us_itin),
+    // With the groups that the IRS gave out before 2012 and again since.
+    ("us.itin.any", |v| {
+        us_itin(v) || digits(v, 9) && v[0] == b'9' && matches!(two(v, 3), 50..=65)
+    }),
     ("us.ein", us_ein),
     ("us.rtn", us_rtn),
     ("us.npi", us_npi),

@@ -21,6 +21,12 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("jp.cn", jp_cn),
     ("jp.my_number", jp_my_number),
     ("kr.rrn", kr_rrn),
+    ("kr.rrn.date", |v| {
+        digits(v, 13)
+            && (b'1'..=b'8').contains(&v[6])
+            && (date(1900 + two(v, 0), two(v, 2), two(v, 4))
+                || date(2000 + two(v, 0), two(v, 2), two(v, 4)))
+    }),
     ("kr.brn", kr_brn),
     ("my.nric", my_nric),
     ("nz.ird", nz_ird),

@@ -5,7 +5,9 @@ use super::{Check, LATEST_YEAR, all_digits, d, date, digits, luhn, number, sum, 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("dk.cpr", dk_cpr),
     ("ee.ik", ee_ik),
-    ("fi.hetu", fi_hetu),
+    ("fi.hetu", |v| fi_hetu(v, 899)),
+    // With the temporary codes from 900 on.
+    ("fi.hetu.any", |v| fi_hetu(v, 999)),
     ("fi.ytunnus", ytunnus),
     ("is.kennitala", is_kennitala),
     ("lt.asmens", lt_asmens),
@@ -67,7 +69,7 @@ fn lt_asmens(v: &[u8]) -> bool {
 }
 
 /// Personal identity code; without its sign of the century it is taken as of the 20th.
-fn fi_hetu(v: &[u8]) -> bool {
+fn fi_hetu(v: &[u8], last: u64) -> bool {
     let (century, rest) = match v.len() {
         11 => (v[6], &v[7..]),
         10 => (b'-', &v[6..]),
@@ -85,7 +87,7 @@ fn fi_hetu(v: &[u8]) -> bool {
     let individual = number(&rest[..3]);
     let n = number(&v[..6]) * 1000 + individual;
     date(century + two(v, 4), two(v, 2), two(v, 0))
-        && (2..900).contains(&individual)
+        && (2..=last).contains(&individual)
         && b"0123456789ABCDEFHJKLMNPRSTUVWXY"[(n % 31) as usize] == rest[3]
 }
 

@@ -4,4 +4,5 @@
 mod detectors;
 mod documents;
 mod identifiers;
+mod peers;
 mod support;
