@@ -19,6 +19,7 @@ pub mod cli;
 pub mod entry;
 pub mod error;
 pub mod keys;
+pub mod pages;
 pub mod proof;
 mod service;
 pub mod store;
