@@ -107,6 +107,9 @@ pub struct Flat {
     key: String,
     all_leaves: bool,
     unwrap_windows: bool,
+    /// The whole event folded, when [`Flat::folded_raw`] was asked for.
+    raw: String,
+    unicode: bool,
 }
 
 /// Where in a Windows event record the scan is.
@@ -168,6 +171,7 @@ impl Flat {
             0,
             true,
         )?;
+        self.unicode = s.unicode;
         s.space();
         if s.at != text.len() {
             s.fail("something follows the event")
@@ -439,6 +443,17 @@ impl Flat {
     /// Number of entries; each has an index below it.
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.entries.len()).unwrap_or(NONE)
+    }
+
+    /// The text of the whole event, folded, escapes as they are; `None` when a `\\u` escape can
+    /// hide any character.
+    pub(crate) fn folded_raw(&mut self, json: &str) -> Option<&str> {
+        if self.unicode {
+            return None;
+        }
+        self.raw.clear();
+        fold_into(json, &mut self.raw);
+        Some(&self.raw)
     }
 
     /// Whether the event has a field.

@@ -1,4 +1,10 @@
-//! Sigma rules: parser, compiler, matcher and correlations.
+//! Sigma detection rules, specification 2.1.0.
+//!
+//! Files become a [`collection::Collection`]; its rules are matched one by one by [`naive`], which is
+//! the reference, or all at once by [`compiled`]; matches are correlated by event time in
+//! [`correlation::engine`]. [`eval`] runs whole inputs, [`explain`] says why a rule matched or did not,
+//! [`lint`] advises, [`export`] writes queries for other products. Nothing here reads files, the clock
+//! or the environment.
 
 pub mod collection;
 pub mod compiled;
@@ -26,6 +32,10 @@ pub mod value;
 mod condition;
 mod parse_correlation;
 mod yaml;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use error::{Error, Position};
 pub use parse::{Parsed, parse};

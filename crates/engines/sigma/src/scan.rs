@@ -26,6 +26,8 @@ pub(crate) struct Scanner<'a> {
     /// Whether there is any control character at all; mostly there is none, and then strings need
     /// not be looked through for them.
     controls: bool,
+    /// Whether a string so far had a `\\u` escape.
+    pub(crate) unicode: bool,
 }
 
 /// The inside of a string as it is written, and whether it has escapes.
@@ -47,6 +49,7 @@ impl<'a> Scanner<'a> {
             bytes,
             at: 0,
             controls,
+            unicode: false,
         }
     }
 
@@ -101,6 +104,7 @@ impl<'a> Scanner<'a> {
                         return self.fail("an escape is not \\u and four hexadecimal digits");
                     }
                     self.at += 6;
+                    self.unicode = true;
                 }
                 _ => return self.fail("an unknown escape"),
             }

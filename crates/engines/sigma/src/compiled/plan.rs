@@ -36,12 +36,21 @@ impl Searched {
     }
 }
 
+/// Keywords are in any value of an event. Most events have none of them: the event's text as a
+/// whole is searched first, for pieces of the keywords that no JSON writer escapes.
+#[derive(Debug)]
+struct Keywords {
+    searched: Searched,
+    /// Pieces; `None` when some keyword has no piece that is long enough.
+    pieces: Option<Literals>,
+}
+
 /// Rules by witness.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// By field id; most fields have none.
     fields: Vec<Option<Box<FieldIndex>>>,
-    keywords: Option<Searched>,
+    keywords: Option<Keywords>,
     lists: Vec<u32>,
     /// Rules without a witness.
     always: Vec<u32>,
@@ -94,7 +103,24 @@ impl Plan {
             };
             plan.fields[field] = Some(Box::new(index));
         }
-        plan.keywords = plan.literals(keywords);
+        let pieces: Option<Vec<&str>> = keywords
+            .keys()
+            .map(|k| {
+                let escaped = |c: char| c < ' ' || matches!(c, '"' | '\\' | '/' | '\u{7f}');
+                k.split(escaped)
+                    .max_by_key(|p| p.len())
+                    .filter(|p| p.len() >= 4)
+            })
+            .collect();
+        let pieces = pieces.map(|mut p| {
+            p.sort_unstable();
+            p.dedup();
+            p
+        });
+        plan.keywords = plan.literals(keywords).map(|searched| Keywords {
+            searched,
+            pieces: pieces.and_then(|p| Literals::new(&p).ok()),
+        });
         plan
     }
 
@@ -180,9 +206,18 @@ impl Plan {
             }
         }
         if let Some(keywords) = &self.keywords {
+            if let Some(pieces) = &keywords.pieces
+                && let Some(raw) = flat.folded_raw(json)
+            {
+                let mut hit = false;
+                pieces.visit(raw, |_| hit = true);
+                if !hit {
+                    return;
+                }
+            }
             for e in 0..flat.len() {
                 if flat.fold(json, e) {
-                    keywords.visit(flat.folded(e), &mut mark);
+                    keywords.searched.visit(flat.folded(e), &mut mark);
                 }
             }
         }
