@@ -1,5 +1,6 @@
 //! Use cases of billing; one file a noun.
 
+pub mod import;
 pub mod invoice;
 pub mod meter;
 pub mod price_book;
