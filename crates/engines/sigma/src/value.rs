@@ -61,6 +61,12 @@ pub fn lookup<'a>(event: &'a Json, field: &str) -> Found<'a> {
 
 fn descend<'a>(value: &'a Json, path: &str, found: &mut Found<'a>) {
     match value {
+        Json::Object(map) if !path.contains('.') => {
+            if let Some(child) = map.get(path) {
+                found.present = true;
+                leaves(child, found);
+            }
+        }
         Json::Object(map) => {
             for (key, child) in map {
                 if let Some(rest) = path.strip_prefix(key.as_str()) {

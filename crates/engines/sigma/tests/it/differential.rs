@@ -38,16 +38,13 @@ pub(crate) fn corpus(data: &std::path::Path) -> Vec<Rule> {
         .collect()
 }
 
-/// All rules on a sample of every event file; `SIGMA_ALL_EVENTS=1` takes every event.
+/// All rules on a sample of every event file; `SIGMA_EVENT_STEP=1` takes every event.
 #[test]
 #[allow(clippy::disallowed_methods)]
 fn all_rules_on_recorded_events() {
     let Some(data) = shared::data() else { return };
-    let every = if std::env::var_os("SIGMA_ALL_EVENTS").is_some() {
-        1
-    } else {
-        4001
-    };
+    let step = std::env::var("SIGMA_EVENT_STEP").ok();
+    let every = step.map_or(4001, |s| s.parse().unwrap());
     let mut m = matcher(corpus(&data), no_source());
     let set = Arc::clone(m.rule_set());
     let unresolved: Vec<usize> = set.unresolved().iter().map(|u| u.rule).collect();
