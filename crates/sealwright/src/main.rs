@@ -1,1 +1,25 @@
-fn main() {}
+//! Run a multi-tenant SaaS, and prove how it was run.
+
+mod audit;
+mod cli;
+mod demo;
+mod docs;
+mod doctor;
+mod history;
+mod installation;
+mod scheduled;
+mod senders;
+mod serve;
+mod systems;
+mod verify;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // One TLS provider for the whole process, before anything can ask for one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    cli::main()
+}

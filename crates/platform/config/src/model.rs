@@ -196,7 +196,7 @@ sections! {
     /// Logs, metrics and traces.
     telemetry: Telemetry {
         /// What is logged, as tracing directives: a level, or `target=level` separated by commas.
-        filter: String = "info",
+        filter: String = "info,fjall=warn,lsm_tree=warn,buoyant_kernel=warn,deltalake_core=warn,datafusion=warn",
         /// How logs are written.
         format: LogFormat = "auto",
         /// Where traces are sent (OTLP over HTTP, e.g. `http://127.0.0.1:4318`). Nowhere when empty.

@@ -33,15 +33,27 @@ pub enum Output {
 /// Which ledger, and how to answer.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// The data folder
-    #[arg(long, value_name = "DIR", env = "SEALWRIGHT_DATA")]
+    /// The data folder; the program's global flag sets it.
+    #[arg(skip)]
     pub data: PathBuf,
     /// The verifier key, for a tree without its key file (a copy, somebody else's)
     #[arg(long, value_name = "VKEY")]
     pub key: Option<String>,
-    /// How to answer
-    #[arg(long, value_enum, default_value_t)]
+    /// How to answer; the program's global flag sets it.
+    #[arg(skip)]
     pub output: Output,
+}
+
+impl Common {
+    /// The ledger of a data folder, under its own key.
+    #[must_use]
+    pub fn of(data: PathBuf) -> Self {
+        Self {
+            data,
+            key: None,
+            output: Output::Table,
+        }
+    }
 }
 
 /// The ledger of what was done
@@ -70,6 +82,13 @@ pub enum LedgerCommand {
 }
 
 impl LedgerCommand {
+    /// Lets the program say which ledger, and how to answer.
+    pub const fn common_mut(&mut self) -> &mut Common {
+        match self {
+            Self::Verify { common } | Self::Prove { common, .. } | Self::Show { common } => common,
+        }
+    }
+
     /// Which ledger, and how to answer.
     #[must_use]
     pub const fn common(&self) -> &Common {

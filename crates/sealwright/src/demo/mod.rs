@@ -1,6 +1,9 @@
-//! The worked example as data: tenants, and events replayed from real traces by a stated rule.
+//! The worked example: tenants, events replayed from real traces by a stated rule, invoices.
 
 pub(crate) mod data;
+mod run;
 mod shape;
 pub(crate) mod tenants;
 mod traces;
+
+pub(crate) use run::{DemoArgs, run};

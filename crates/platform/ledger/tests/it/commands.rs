@@ -14,6 +14,11 @@ use crate::support::{ORIGIN, ledger, stores};
 
 #[derive(Parser)]
 struct Program {
+    /// As the program's own global flags.
+    #[arg(long, global = true)]
+    data: Option<std::path::PathBuf>,
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: sealwright_ledger::cli::Output,
     #[command(subcommand)]
     command: LedgerCommand,
 }
@@ -25,7 +30,9 @@ fn the_command_line_is_sound() {
 
 async fn call(arguments: &[&str], store: Option<&sealwright_store::Store>) -> (bool, String) {
     let words = [&["ledger"], arguments].concat();
-    let program = Program::try_parse_from(words).unwrap();
+    let mut program = Program::try_parse_from(words).unwrap();
+    program.command.common_mut().data = program.data.unwrap_or_default();
+    program.command.common_mut().output = program.output;
     let mut out = Vec::new();
     let ok = run(&program.command, store, &mut out).await.unwrap();
     (ok, String::from_utf8(out).unwrap())
@@ -113,7 +120,9 @@ async fn show_prove_and_verify_answer() {
             ),
         ] {
             let words = [vec!["ledger"], arguments].concat();
-            let program = Program::try_parse_from(words).unwrap();
+            let mut program = Program::try_parse_from(words).unwrap();
+            program.command.common_mut().data = program.data.unwrap_or_default();
+            program.command.common_mut().output = program.output;
             let error = run(&program.command, None, &mut Vec::new())
                 .await
                 .unwrap_err();

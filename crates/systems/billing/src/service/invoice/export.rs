@@ -11,7 +11,7 @@ use crate::service::BillingError;
 use crate::store::invoice as rows;
 use crate::verify::{Bundle, EVIDENCE_SCHEMA, EvidenceEntry, EvidenceFile};
 
-const PAGE: usize = 20_000;
+const PAGE: usize = 10_000;
 
 impl InvoiceService {
     /// The events behind one usage row of a finalised invoice, in the order of the log.

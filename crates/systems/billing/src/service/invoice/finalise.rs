@@ -18,7 +18,7 @@ use crate::store::invoice as rows;
 use crate::verify::{EvidenceEntry, Remeter, RemeteredRow, evidence_root};
 
 /// Events that are read from the history at a time.
-const PAGE: usize = 20_000;
+const PAGE: usize = 10_000;
 
 impl InvoiceService {
     /// Freezes a draft: numbers it, seals its document in the ledger, keeps the digests of its events.

@@ -1,0 +1,297 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use sealwright_config::{Config, Inputs, Loaded};
+use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
+
+use crate::installation::{Installation, State};
+use crate::serve::Server;
+use crate::{demo, docs, doctor, verify};
+
+/// Run a multi-tenant SaaS, and prove how it was run.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sealwright",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// The data folder
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A configuration file instead of ./sealwright.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// Comma-separated values, where a command has rows
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: everything on one machine
+    Serve {
+        /// The address and port
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
+    },
+    Demo(demo::DemoArgs),
+    /// The stored events: ask, keep, erase
+    Lake {
+        #[command(subcommand)]
+        command: sealwright_lake::cli::LakeCommand,
+    },
+    /// The ledger of what was done
+    Ledger {
+        #[command(subcommand)]
+        command: sealwright_ledger::cli::LedgerCommand,
+    },
+    /// Tenants, users, API keys
+    Access {
+        #[command(subcommand)]
+        command: sealwright_access::cli::AccessCommand,
+    },
+    /// Scheduled work
+    Jobs {
+        #[command(subcommand)]
+        command: sealwright_jobs::cli::JobsCommand,
+    },
+    Verify(verify::VerifyArgs),
+    Doctor(doctor::DoctorArgs),
+    /// Settings: what is in force and where it comes from
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    Docs(docs::DocsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Every setting, its value and its source; secrets are not shown
+    Show,
+}
+
+/// Parses, runs, and says what went wrong.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(&format!("\n  because {cause}"));
+        }
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(2)
+}
+
+fn loaded(cli: &Cli, more: &[(&str, &str, Option<&String>)]) -> Result<Loaded> {
+    let mut flags = Vec::new();
+    if let Some(data) = &cli.data {
+        flags.push((
+            "--data".to_owned(),
+            "data.folder".to_owned(),
+            data.display().to_string(),
+        ));
+    }
+    for (flag, key, value) in more {
+        if let Some(value) = value {
+            flags.push(((*flag).to_owned(), (*key).to_owned(), (*value).clone()));
+        }
+    }
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Ok(Loaded::read(&Inputs {
+        file: cli.config.clone(),
+        env,
+        flags,
+    })?)
+}
+
+pub(crate) fn telemetry(config: &Config, filter: Option<&str>) -> Result<Telemetry> {
+    let style = match config.telemetry.format {
+        sealwright_config::LogFormat::Auto => LogStyle::detect(),
+        sealwright_config::LogFormat::Text => LogStyle::Text { colour: false },
+        sealwright_config::LogFormat::Json => LogStyle::Json,
+    };
+    let endpoint = &config.telemetry.otlp_endpoint;
+    Ok(sealwright_telemetry::init(&Options {
+        filter: filter.unwrap_or(&config.telemetry.filter).to_owned(),
+        style,
+        otlp: (!endpoint.is_empty()).then(|| Otlp {
+            endpoint: endpoint.clone(),
+            sample_per_mille: config.telemetry.sample_per_mille,
+        }),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })?)
+}
+
+async fn run(cli: Cli) -> Result<bool> {
+    let json = cli.output == Output::Json;
+    let mut out = std::io::stdout();
+    let mut err = std::io::stderr();
+    match &cli.command {
+        Command::Docs(args) => {
+            out.write_all(docs::page(args)?.as_bytes())?;
+            return Ok(true);
+        }
+        Command::Verify(args) => return verify::run(args, json, &mut out),
+        _ => {}
+    }
+    let listen = match &cli.command {
+        Command::Serve { listen } => listen.clone(),
+        Command::Demo(args) => args.listen.clone(),
+        _ => None,
+    };
+    let loaded = loaded(&cli, &[("--listen", "listen.address", listen.as_ref())])?;
+    let config = loaded.config.clone();
+    match cli.command {
+        Command::Serve { .. } => {
+            let telemetry = telemetry(&config, None)?;
+            let metrics = Metrics::install(env!("CARGO_PKG_VERSION"))?;
+            let server = Server::start(Installation::open(config).await?, metrics).await?;
+            say_where(&server, &mut err).await?;
+            server.run().await?;
+            tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
+            Ok(true)
+        }
+        Command::Demo(args) => {
+            let telemetry = telemetry(&config, Some("warn"))?;
+            let done = demo::run(&args, config, cli.data.as_deref(), &mut out).await?;
+            tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
+            Ok(done)
+        }
+        Command::Config {
+            command: ConfigCommand::Show,
+        } => {
+            if json {
+                writeln!(out, "{}", sealwright_config::show_json(&loaded))?;
+            } else {
+                out.write_all(sealwright_config::show_table(&loaded).as_bytes())?;
+            }
+            Ok(true)
+        }
+        Command::Doctor(_) => doctor::run(&config, json, &mut out).await,
+        Command::Ledger { mut command } => {
+            command.common_mut().data = config.data.folder.clone();
+            if json {
+                command.common_mut().output = sealwright_ledger::cli::Output::Json;
+            }
+            Ok(sealwright_ledger::cli::run(&command, None, &mut out).await?)
+        }
+        Command::Access { command } => {
+            let state = State::open(config).await?;
+            let mut output = sealwright_access::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+            };
+            sealwright_access::cli::run(&state.access, command, &mut output).await?;
+            state.settle().await?;
+            Ok(true)
+        }
+        Command::Lake { command } => lake(config, &command, cli.output, &mut out, &mut err).await,
+        Command::Jobs { command } => {
+            let installation = Installation::open(config).await?;
+            let audit = crate::audit::LedgerAudit::new(installation.state.ledger.clone());
+            let jobs = sealwright_jobs::JobsService::new(
+                installation.state.store.clone(),
+                installation.state.clock.clone(),
+                std::sync::Arc::new(audit),
+                crate::scheduled::jobs(&installation)?,
+            )?;
+            let mut output = sealwright_jobs::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+            };
+            let stop = tokio_util::sync::CancellationToken::new();
+            let yes = sealwright_jobs::cli::run(&jobs, command, &mut output, &stop).await?;
+            installation.state.settle().await?;
+            Ok(yes)
+        }
+        Command::Docs(_) | Command::Verify(_) => Ok(true),
+    }
+}
+
+async fn lake(
+    config: Config,
+    command: &sealwright_lake::cli::LakeCommand,
+    output: Output,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Result<bool> {
+    use sealwright_core::Clock as _;
+    let format = match output {
+        Output::Table => sealwright_lake::cli::Output::Table,
+        Output::Json => sealwright_lake::cli::Output::Json,
+        Output::Csv => sealwright_lake::cli::Output::Csv,
+    };
+    let folder = config.data.folder.join("lake");
+    let tenant = match command.tenant() {
+        None => None,
+        Some(name) => {
+            let store =
+                sealwright_store::Store::open(&crate::installation::store_url(&config)?).await?;
+            let directory = sealwright_access::TenantDirectory::default();
+            directory
+                .refresh(&store)
+                .await
+                .context("the tenants cannot be read")?;
+            directory.resolve(name).map(|tenant| tenant.id)
+        }
+    };
+    let lake = if command.writes() {
+        sealwright_lake::Lake::open(&folder).await?
+    } else {
+        sealwright_lake::Lake::open_read_only(&folder).await?
+    };
+    let now = sealwright_core::SystemClock.now();
+    Ok(sealwright_lake::cli::run(&lake, command, tenant, now, format, out, err).await?)
+}
+
+/// Says where the server listens, and at the first start the link that makes the owner.
+pub(crate) async fn say_where(server: &Server, err: &mut dyn Write) -> Result<()> {
+    let installation = server.installation();
+    writeln!(err, "listening on {}", server.url)?;
+    if let Some(token) = installation.state.access.first_link().await? {
+        writeln!(err, "first sign-in (once): {}/welcome/{token}", server.url)?;
+    }
+    let _ = server.address;
+    Ok(())
+}

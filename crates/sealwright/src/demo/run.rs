@@ -1,0 +1,279 @@
+//! `sealwright demo`: a full worked example in a temporary folder.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use sealwright_access::{NewTenant, Principal};
+use sealwright_billing::model::InvoiceState;
+use sealwright_billing::service::usage::{month_start, next_month};
+use sealwright_config::Config;
+use sealwright_core::{TenantId, TenantScope, UnixMicros};
+use sealwright_events::{History as _, ReadLimit, catch_up};
+use sealwright_intake::AppendOptions;
+use sealwright_rating::Format;
+use sealwright_telemetry::Metrics;
+
+use super::data::{self, DemoEvents};
+use super::tenants::{REGIONS, TENANTS};
+use crate::installation::Installation;
+use crate::serve::Server;
+
+/// Fill a temporary installation with a worked example, and serve it
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Do everything, print the summary and exit
+    #[arg(long)]
+    once: bool,
+    /// The address and port
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+const PLANS: [(&str, &str); 3] = [
+    (
+        "starter.toml",
+        include_str!("../../../../examples/plans/starter.toml"),
+    ),
+    (
+        "professional.toml",
+        include_str!("../../../../examples/plans/professional.toml"),
+    ),
+    (
+        "enterprise.toml",
+        include_str!("../../../../examples/plans/enterprise.toml"),
+    ),
+];
+
+const ACTOR: &str = "system:demo";
+
+/// A folder that goes with the demo, unless the caller named one.
+struct Folder {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// What was made, in numbers.
+struct Summary {
+    events: u64,
+    seconds: f64,
+    invoices: Vec<(InvoiceState, String, u64, i64)>,
+    ledger: u64,
+}
+
+/// Fills the folder (once) and serves it.
+pub(crate) async fn run(
+    args: &DemoArgs,
+    mut config: Config,
+    named: Option<&Path>,
+    out: &mut (dyn Write + Send),
+) -> Result<bool> {
+    let folder = Folder {
+        path: named.map_or_else(
+            || std::env::temp_dir().join(format!("sealwright-demo-{}", std::process::id())),
+            Path::to_owned,
+        ),
+        temporary: named.is_none(),
+    };
+    config.data.folder.clone_from(&folder.path);
+    let metrics = Metrics::install(env!("CARGO_PKG_VERSION"))?;
+    let installation = Installation::open(config).await?;
+    if installation.state.access.directory().all().is_empty() {
+        let summary = fill(&installation).await?;
+        show(&summary, out)?;
+    } else {
+        writeln!(
+            out,
+            "{} holds an installation already; it is served as it is",
+            folder.path.display()
+        )?;
+    }
+    if args.once {
+        installation.state.settle().await?;
+        return Ok(true);
+    }
+    let server = Server::start(installation, metrics).await?;
+    let token = server.installation().state.access.first_link().await?;
+    match token {
+        Some(token) => writeln!(
+            out,
+            "\nopen {}/welcome/{token}\n(a link for one use: it makes you the owner)",
+            server.url
+        )?,
+        None => writeln!(out, "\nopen {}/console", server.url)?,
+    }
+    out.flush()?;
+    server.run().await?;
+    drop(folder);
+    Ok(true)
+}
+
+async fn fill(installation: &Installation) -> Result<Summary> {
+    let started = Instant::now();
+    let state = &installation.state;
+    let now = state.clock.now();
+    let events = DemoEvents::new(now)?;
+    let from = month_start(events.from());
+    let tenants = tenants(installation, from).await?;
+    let total = events.total() as u64;
+    append(installation, events, &tenants).await?;
+    let limit = ReadLimit::default();
+    let log = installation.events.as_ref();
+    catch_up(log, installation.metering.as_ref(), limit)
+        .await
+        .context("metering")?;
+    installation.history.catch_up().await?;
+    invoices(installation, from, now).await?;
+    state.settle().await?;
+    let everything = sealwright_billing::model::Span {
+        from,
+        to: next_month(now),
+    };
+    Ok(Summary {
+        events: total,
+        seconds: started.elapsed().as_secs_f64(),
+        invoices: installation
+            .invoices
+            .totals(TenantScope::All, everything)
+            .await?,
+        ledger: state.ledger.size(),
+    })
+}
+
+/// Price books, tenants, and who is on which.
+async fn tenants(installation: &Installation, from: UnixMicros) -> Result<Vec<TenantId>> {
+    let state = &installation.state;
+    for (file, text) in PLANS {
+        state
+            .books
+            .publish(file, text, Format::Toml, ACTOR)
+            .await
+            .context(file)?;
+    }
+    let by = Principal::system("demo");
+    let mut ids = Vec::with_capacity(TENANTS.len());
+    for demo in TENANTS {
+        let new = NewTenant {
+            slug: demo.slug.to_owned(),
+            name: Some(demo.name.to_owned()),
+            plan: Some(demo.plan.to_owned()),
+            region: REGIONS
+                .get(demo.home)
+                .map(|(region, _)| (*region).to_owned()),
+        };
+        let tenant = state
+            .access
+            .create_tenant(&by, new)
+            .await
+            .context(demo.slug)?;
+        state
+            .books
+            .subscribe(tenant.id, demo.plan, None, from, ACTOR)
+            .await
+            .context(demo.slug)?;
+        ids.push(tenant.id);
+    }
+    Ok(ids)
+}
+
+async fn append(
+    installation: &Installation,
+    events: DemoEvents,
+    tenants: &[TenantId],
+) -> Result<()> {
+    /// Batches on their way at the same time: they share commits.
+    const AT_ONCE: usize = 16;
+    let bar = ProgressBar::new(events.total() as u64).with_style(ProgressStyle::with_template(
+        "metering the example {bar:30} {human_pos}/{human_len} events",
+    )?);
+    let options = AppendOptions {
+        accept_history: true,
+    };
+    stream::iter(events)
+        .map(|batch| {
+            let bar = &bar;
+            async move {
+                let batch = batch?;
+                let tenant = *tenants
+                    .get(batch.tenant)
+                    .context("a tenant of the example")?;
+                let receipt = installation
+                    .intake
+                    .append_events(tenant, &batch.events, options)
+                    .await?;
+                if receipt.accepted + receipt.duplicates != batch.events.len() as u64 {
+                    bail!("the example's events were refused: {receipt:?}");
+                }
+                bar.inc(batch.events.len() as u64);
+                Ok(())
+            }
+        })
+        .buffered(AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Whole months are finalised, the oldest one is mostly paid, the present one is a draft.
+async fn invoices(installation: &Installation, from: UnixMicros, now: UnixMicros) -> Result<()> {
+    let service = &installation.invoices;
+    let mut month = from;
+    let mut first = true;
+    while month <= now {
+        let over = next_month(month) <= now;
+        let generated = service.generate(None, month, over, ACTOR).await?;
+        for (number, one) in generated.into_iter().enumerate() {
+            let invoice = one
+                .result
+                .with_context(|| format!("invoice of {}", one.tenant))?;
+            // Every fourth customer of the example pays late.
+            if over && first && number % 4 != 3 {
+                let scope = TenantScope::One(one.tenant);
+                let reference = format!("example transfer {number}");
+                service
+                    .pay(scope, invoice.document.id, None, &reference, ACTOR)
+                    .await?;
+            }
+        }
+        first = false;
+        month = next_month(month);
+    }
+    service.mark_overdue(ACTOR).await?;
+    Ok(())
+}
+
+fn show(summary: &Summary, out: &mut dyn Write) -> Result<()> {
+    writeln!(
+        out,
+        "{} tenants, {} events in {:.1} s",
+        TENANTS.len(),
+        summary.events,
+        summary.seconds
+    )?;
+    for (state, currency, count, minor) in &summary.invoices {
+        let currency = sealwright_money::Currency::from_code(currency)?;
+        let total = sealwright_money::Money::from_minor(*minor, currency);
+        writeln!(
+            out,
+            "{count:>4} invoices {:<10} {:>14} {}",
+            state.name(),
+            total.amount(),
+            currency.code()
+        )?;
+    }
+    writeln!(out, "{} entries in the ledger", summary.ledger)?;
+    writeln!(out, "\n{}", data::RULE)?;
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Everything of one data folder, opened and wired.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use sealwright_access::{AccessPolicy, AccessService};
+use sealwright_billing::consume::Metering;
+use sealwright_billing::service::invoice::{InvoiceService, InvoiceTerms};
+use sealwright_billing::service::meter::MeterService;
+use sealwright_billing::service::price_book::PriceBookService;
+use sealwright_billing::service::usage::UsageService;
+use sealwright_config::Config;
+use sealwright_core::{Clock, SystemClock};
+use sealwright_events::{Admit, Catalogue, EventLog, StoreConsumer};
+use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOptions, StoreLog};
+use sealwright_lake::{Lake, LakeWriter, WritePolicy};
+use sealwright_ledger::Ledger;
+use sealwright_store::{Component, DataLock, Store, StoreUrl};
+
+use crate::audit::LedgerAudit;
+use crate::history::LakeHistory;
+
+/// The tables of all parts, in the order in which they are made.
+pub(crate) const COMPONENTS: &[Component] = &[
+    sealwright_events::COMPONENT,
+    sealwright_intake::COMPONENT,
+    sealwright_ledger::COMPONENT,
+    sealwright_access::COMPONENT,
+    sealwright_jobs::COMPONENT,
+    sealwright_billing::COMPONENT,
+];
+
+/// The state of a data folder and what is written with it: enough for commands.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) folder: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Store,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) access: AccessService,
+    pub(crate) meters: Arc<MeterService>,
+    pub(crate) usage: UsageService,
+    pub(crate) books: PriceBookService,
+    _lock: DataLock,
+}
+
+/// Where the state of this configuration is.
+pub(crate) fn store_url(config: &Config) -> Result<StoreUrl> {
+    if config.store.url.is_empty() {
+        return Ok(StoreUrl::Sqlite(config.data.folder.join("state.sqlite")));
+    }
+    Ok(config.store.url.expose().parse()?)
+}
+
+impl State {
+    /// Takes the folder and opens the state in it.
+    pub(crate) async fn open(config: Config) -> Result<Self> {
+        let folder = config.data.folder.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let lock = DataLock::take(&folder, clock.now())?;
+        let store = Store::open(&store_url(&config)?).await?;
+        store
+            .migrate(COMPONENTS, Some(&folder.join("backups")), clock.as_ref())
+            .await?;
+        let origin = Some(config.ledger.origin.as_str());
+        let ledger =
+            Arc::new(Ledger::open(&folder, origin, store.clone(), Arc::clone(&clock)).await?);
+        let audit = Arc::new(LedgerAudit::new(Arc::clone(&ledger)));
+        let access = AccessService::new(
+            store.clone(),
+            Arc::clone(&clock),
+            audit,
+            AccessPolicy {
+                session_idle: config.access.session_idle.micros(),
+                session_absolute: config.access.session_absolute.micros(),
+                link_lifetime: config.access.link_lifetime.micros(),
+                account_failures: i64::from(config.access.account_failures),
+                address_failures: i64::from(config.access.address_failures),
+                throttle_window: config.access.throttle_window.micros(),
+                secure_cookies: config.listen.tls_in_front,
+            },
+        );
+        access.load().await?;
+        let meters =
+            MeterService::load(store.clone(), Arc::clone(&ledger), Arc::clone(&clock)).await?;
+        let usage = UsageService::new(store.clone(), Arc::clone(&meters));
+        let books = PriceBookService::new(store.clone(), Arc::clone(&ledger), Arc::clone(&clock));
+        Ok(Self {
+            config,
+            folder,
+            clock,
+            store,
+            ledger,
+            access,
+            meters,
+            usage,
+            books,
+            _lock: lock,
+        })
+    }
+
+    /// Gives indices to what was recorded and signs it; for commands, which end at once.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.ledger
+            .sequence()
+            .await
+            .context("the ledger could not be brought up to date")?;
+        Ok(())
+    }
+}
+
+/// The whole of an installation: state, log, lake, services.
+pub(crate) struct Installation {
+    pub(crate) state: State,
+    pub(crate) log: Arc<dyn IntakeLog>,
+    pub(crate) events: Arc<dyn EventLog>,
+    pub(crate) intake: Intake,
+    pub(crate) lake: Lake,
+    pub(crate) lake_writer: Arc<LakeWriter>,
+    pub(crate) metering: Arc<StoreConsumer<Metering>>,
+    pub(crate) invoices: Arc<InvoiceService>,
+    pub(crate) history: Arc<LakeHistory>,
+}
+
+impl Installation {
+    /// Opens everything.
+    pub(crate) async fn open(config: Config) -> Result<Self> {
+        let state = State::open(config).await?;
+        let (log, events) = open_log(&state).await?;
+        let checks: Vec<Arc<dyn Admit>> = vec![
+            Arc::new(Catalogue),
+            Arc::clone(&state.meters) as Arc<dyn Admit>,
+        ];
+        let limits = &state.config.intake;
+        let mut options = IntakeOptions::default();
+        options.limits.event_bytes = usize::try_from(limits.event_bytes)?;
+        options.limits.batch_events = usize::try_from(limits.batch_events)?;
+        options.limits.depth = usize::try_from(limits.depth)?;
+        options.body_bytes = usize::try_from(limits.decompressed_bytes)?;
+        options.ahead = limits.ahead.micros();
+        options.behind = limits.late.micros();
+        let intake = Intake::start(Arc::clone(&log), checks, Arc::clone(&state.clock), options);
+        let lake = Lake::open_with(&state.folder.join("lake"), Arc::clone(&state.clock)).await?;
+        let lake_writer = Arc::new(LakeWriter::new(lake.clone(), WritePolicy::default()));
+        let metering = Arc::new(StoreConsumer::new(
+            state.store.clone(),
+            Arc::clone(&state.clock),
+            Metering::new(Arc::clone(&state.meters)),
+        ));
+        let history = Arc::new(LakeHistory::new(
+            lake.clone(),
+            Arc::clone(&lake_writer),
+            Arc::clone(&events),
+        ));
+        let invoices = Arc::new(InvoiceService::new(
+            state.store.clone(),
+            Arc::clone(&state.ledger),
+            Arc::clone(&state.clock),
+            state.usage.clone(),
+            state.books.clone(),
+            Arc::clone(&history) as Arc<dyn sealwright_events::History>,
+            state.access.directory().clone(),
+            InvoiceTerms {
+                due_days: i64::from(state.config.billing.invoice_due_days),
+            },
+        ));
+        Ok(Self {
+            state,
+            log,
+            events,
+            intake,
+            lake,
+            lake_writer,
+            metering,
+            invoices,
+            history,
+        })
+    }
+}
+
+/// The log of a SQLite installation is a file log beside it; with PostgreSQL it is a table, so that several
+/// processes share it.
+async fn open_log(state: &State) -> Result<(Arc<dyn IntakeLog>, Arc<dyn EventLog>)> {
+    if state.store.file().is_some() {
+        let folder: &Path = &state.folder.join("log");
+        let log = Arc::new(FileLog::open(folder, FileLogOptions::default())?);
+        Ok((Arc::clone(&log) as Arc<dyn IntakeLog>, log))
+    } else {
+        let log = Arc::new(StoreLog::open(state.store.clone()).await?);
+        Ok((Arc::clone(&log) as Arc<dyn IntakeLog>, log))
+    }
+}

@@ -1,0 +1,228 @@
+//! The scheduled work of this program.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealwright_access::AccessService;
+use sealwright_billing::service::invoice::InvoiceService;
+use sealwright_core::clock::DAY;
+use sealwright_intake::{IntakeLog, TrimTo};
+use sealwright_jobs::{CatchUp, Job, JobError, JobSpec, RunContext, Schedule};
+use sealwright_lake::{CompactPolicy, Lake, LakeWriter, RetentionPolicy};
+use sealwright_store::Store;
+use serde_json::{Value, json};
+
+use crate::installation::Installation;
+
+/// All jobs.
+pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Job>>> {
+    let config = &installation.state.config;
+    let every = |cron: &str| Schedule::parse(cron, "UTC");
+    let days = |length: i64| u32::try_from(length / DAY).unwrap_or(u32::MAX);
+    Ok(vec![
+        Arc::new(LakeMaintenance {
+            spec: JobSpec::new(
+                "lake.maintain",
+                "Joins small files and removes replaced ones.",
+            )
+            .scheduled(every("17 * * * *")?, CatchUp::Once),
+            lake: installation.lake.clone(),
+        }),
+        Arc::new(LakeRetention {
+            spec: JobSpec::new(
+                "lake.retain",
+                "Removes whole days that are past their time.",
+            )
+            .scheduled(every("30 2 * * *")?, CatchUp::Once),
+            lake: installation.lake.clone(),
+            policy: RetentionPolicy {
+                default_days: Some(days(config.lake.retention.micros())),
+                ..RetentionPolicy::default()
+            },
+        }),
+        Arc::new(LogTrim {
+            spec: JobSpec::new(
+                "intake.trim",
+                "Lets events leave the log that are old and stored.",
+            )
+            .scheduled(every("45 2 * * *")?, CatchUp::Once),
+            log: Arc::clone(&installation.log),
+            writer: Arc::clone(&installation.lake_writer),
+            store: installation.state.store.clone(),
+            keep: config.intake.dedup.micros(),
+        }),
+        Arc::new(InvoiceDrafts {
+            spec: JobSpec::new(
+                "billing.draft",
+                "Drafts the invoices of this month and the last.",
+            )
+            .scheduled(every("5 * * * *")?, CatchUp::Once),
+            invoices: Arc::clone(&installation.invoices),
+        }),
+        Arc::new(InvoiceOverdue {
+            spec: JobSpec::new(
+                "billing.overdue",
+                "Marks invoices whose due date has passed.",
+            )
+            .scheduled(every("10 0 * * *")?, CatchUp::Once),
+            invoices: Arc::clone(&installation.invoices),
+        }),
+        Arc::new(AccessHousekeeping {
+            spec: JobSpec::new(
+                "access.housekeeping",
+                "Ends old sessions and notes when keys were used.",
+            )
+            .scheduled(every("*/5 * * * *")?, CatchUp::Once),
+            access: installation.state.access.clone(),
+        }),
+    ])
+}
+
+fn failed(error: impl std::fmt::Display) -> JobError {
+    JobError::Failed(error.to_string())
+}
+
+struct LakeMaintenance {
+    spec: JobSpec,
+    lake: Lake,
+}
+
+#[async_trait]
+impl Job for LakeMaintenance {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
+        let report = self
+            .lake
+            .maintain(context.now(), CompactPolicy::default())
+            .await
+            .map_err(failed)?;
+        serde_json::to_value(report).map_err(failed)
+    }
+}
+
+struct LakeRetention {
+    spec: JobSpec,
+    lake: Lake,
+    policy: RetentionPolicy,
+}
+
+#[async_trait]
+impl Job for LakeRetention {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
+        let report = self
+            .lake
+            .retain(context.now(), &self.policy, true)
+            .await
+            .map_err(failed)?;
+        serde_json::to_value(report).map_err(failed)
+    }
+}
+
+struct LogTrim {
+    spec: JobSpec,
+    log: Arc<dyn IntakeLog>,
+    writer: Arc<LakeWriter>,
+    store: Store,
+    keep: i64,
+}
+
+#[async_trait]
+impl Job for LogTrim {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
+        let before = context.now().plus(-self.keep.max(35 * DAY));
+        let passed = sealwright_events::lowest_cursor(&self.store)
+            .await
+            .map_err(failed)?
+            .unwrap_or(0);
+        let to = TrimTo {
+            passed: passed.min(self.writer.durable_cursor()),
+            received_before: before,
+            forget_before: before,
+            close_segment: false,
+        };
+        let earliest = self.log.trim(to).await.map_err(failed)?;
+        Ok(json!({ "earliest": earliest }))
+    }
+}
+
+struct InvoiceDrafts {
+    spec: JobSpec,
+    invoices: Arc<InvoiceService>,
+}
+
+#[async_trait]
+impl Job for InvoiceDrafts {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
+        let now = context.now();
+        let last = sealwright_billing::service::usage::month_start(now).plus(-1);
+        let (mut drafted, mut errors) = (0, Vec::new());
+        for month in [last, now] {
+            context.check()?;
+            let done = self
+                .invoices
+                .generate(None, month, false, "job:billing.draft")
+                .await
+                .map_err(failed)?;
+            for one in done {
+                match one.result {
+                    Ok(_) => drafted += 1,
+                    Err(error) => errors.push(format!("{}: {error}", one.tenant)),
+                }
+            }
+        }
+        Ok(json!({ "drafted": drafted, "errors": errors }))
+    }
+}
+
+struct InvoiceOverdue {
+    spec: JobSpec,
+    invoices: Arc<InvoiceService>,
+}
+
+#[async_trait]
+impl Job for InvoiceOverdue {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
+        let marked = self
+            .invoices
+            .mark_overdue("job:billing.overdue")
+            .await
+            .map_err(failed)?;
+        Ok(json!({ "marked": marked }))
+    }
+}
+
+struct AccessHousekeeping {
+    spec: JobSpec,
+    access: AccessService,
+}
+
+#[async_trait]
+impl Job for AccessHousekeeping {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
+        self.access.housekeeping().await.map_err(failed)?;
+        Ok(Value::Null)
+    }
+}

@@ -1,0 +1,47 @@
+//! Who may send events: access as the intake asks it.
+
+use async_trait::async_trait;
+use sealwright_access::{AccessService, Action, TenantState};
+use sealwright_core::{Problem, TenantId, TenantScope};
+use sealwright_intake::{Authenticate, Sender, TenantDirectory};
+
+/// API keys as senders.
+pub(crate) struct KeySenders(pub(crate) AccessService);
+
+#[async_trait]
+impl Authenticate for KeySenders {
+    async fn authenticate(&self, authorization: Option<&str>) -> Result<Sender, Problem> {
+        let token = authorization
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| {
+                Problem::unauthorized("send the API key as `Authorization: Bearer swk_…`")
+            })?;
+        let principal = self.0.authenticate_key(token).await?;
+        if let TenantScope::One(tenant) = principal.tenants
+            && self
+                .0
+                .directory()
+                .get(tenant)
+                .is_none_or(|t| t.state != TenantState::Active)
+        {
+            return Err(Problem::forbidden("the tenant of this key is suspended"));
+        }
+        Ok(Sender {
+            may_write_events: principal.may(Action::EventsWrite),
+            scope: principal.tenants,
+            key_id: principal.id,
+        })
+    }
+}
+
+#[async_trait]
+impl TenantDirectory for KeySenders {
+    async fn resolve(&self, name: &str) -> Result<Option<TenantId>, Problem> {
+        let tenant = self.0.directory().resolve(name);
+        Ok(tenant
+            .filter(|t| t.state == TenantState::Active)
+            .map(|t| t.id))
+    }
+}

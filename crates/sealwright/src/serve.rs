@@ -1,0 +1,352 @@
+//! `sealwright serve`: everything on one machine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use axum::extract::{Request, State as AxumState};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use sealwright_access::{Action, Principal};
+use sealwright_core::Problem;
+use sealwright_events::ReadLimit;
+use sealwright_intake::NoQuotas;
+use sealwright_intake::api::IntakeApi;
+use sealwright_jobs::{JobsService, Runner};
+use sealwright_lake::api::LakeScope;
+use sealwright_telemetry::Metrics;
+use sealwright_web::commands::Commands;
+use sealwright_web::headers::Policy;
+use sealwright_web::{
+    ChromeSource as _, Fragment, Group, Nav, NavItem, Page, PageUrl, ProblemPage, Theme, Viewer,
+};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::LedgerAudit;
+use crate::installation::Installation;
+use crate::senders::KeySenders;
+use crate::{scheduled, systems};
+
+/// A server that listens and is about to answer.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    installation: Arc<Installation>,
+}
+
+/// Whether the server can do its work: for `/health/ready`.
+#[derive(Clone)]
+struct Health {
+    installation: Arc<Installation>,
+}
+
+impl Server {
+    /// Binds the address and starts what works in the background.
+    pub(crate) async fn start(installation: Installation, metrics: Metrics) -> Result<Self> {
+        let installation = Arc::new(installation);
+        let config = &installation.state.config;
+        let address = config.listen.address;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("{address} cannot be listened on; give another --listen"))?;
+        let address = listener.local_addr()?;
+        let url = if config.listen.public_url.is_empty() {
+            format!("http://{address}")
+        } else {
+            config.listen.public_url.trim_end_matches('/').to_owned()
+        };
+        let audit = Arc::new(LedgerAudit::new(Arc::clone(&installation.state.ledger)));
+        let jobs = JobsService::new(
+            installation.state.store.clone(),
+            Arc::clone(&installation.state.clock),
+            audit,
+            scheduled::jobs(&installation)?,
+        )?;
+        let stop = CancellationToken::new();
+        let tasks = background(&installation, &jobs, &stop);
+        let router = router(&installation, jobs, metrics);
+        Ok(Self {
+            address,
+            url,
+            listener,
+            router,
+            stop,
+            tasks,
+            installation,
+        })
+    }
+
+    /// Everything behind the server.
+    pub(crate) fn installation(&self) -> &Arc<Installation> {
+        &self.installation
+    }
+
+    /// Answers until the process is told to stop, then lets running requests end, and syncs.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let grace = self.installation.state.config.listen.shutdown_grace.std();
+        let stop = self.stop.clone();
+        let service = self
+            .router
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(self.listener, service)
+            .with_graceful_shutdown(async move {
+                told_to_stop().await;
+                tracing::info!("stopping");
+                stop.cancel();
+            })
+            .into_future();
+        let stopped = self.stop.clone();
+        tokio::select! {
+            result = serving => result?,
+            () = async { stopped.cancelled().await; tokio::time::sleep(grace).await } => {
+                tracing::warn!("requests that took longer than the grace were cut off");
+            }
+        }
+        self.stop.cancel();
+        let tasks = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, tasks).await.is_err() {
+            tracing::warn!(
+                "background work took longer than the grace; it resumes at the next start"
+            );
+        }
+        self.installation.state.store.close().await;
+        Ok(())
+    }
+}
+
+use std::future::IntoFuture as _;
+
+async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// The consumers of the log, the ledger's sequencer, the lake's writer and the jobs.
+fn background(
+    installation: &Arc<Installation>,
+    jobs: &JobsService,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let ledger = Arc::clone(&installation.state.ledger);
+    let token = stop.clone();
+    tasks.spawn(async move { ledger.run(token).await });
+    let writer = Arc::clone(&installation.lake_writer);
+    let token = stop.clone();
+    tasks.spawn(async move { writer.run(token).await });
+    let consumers: [Arc<dyn sealwright_events::Consumer>; 2] = [
+        installation.metering.clone(),
+        installation.lake_writer.clone(),
+    ];
+    for consumer in consumers {
+        let log = Arc::clone(&installation.events);
+        let token = stop.clone();
+        tasks.spawn(sealwright_events::run(
+            log,
+            consumer,
+            ReadLimit::default(),
+            token,
+        ));
+    }
+    let config = &installation.state.config.jobs;
+    if config.enabled {
+        let runner = Runner::new(jobs.clone(), format!("process {}", std::process::id()));
+        let workers = config.workers as usize;
+        let token = stop.clone();
+        tasks.spawn(async move { runner.work(workers, token).await });
+    }
+    tasks
+}
+
+/// The navigation: what exists, and nothing else.
+fn nav() -> Nav {
+    Nav::new()
+        .item(NavItem::new(Group::Top, "Today", "/console"))
+        .item(NavItem::new(Group::Account, "Billing", "/console/billing"))
+        .item(NavItem::new(Group::Prove, "Ledger", "/console/ledger"))
+        .item(NavItem::new(Group::Customers, "Access", "/console/access"))
+}
+
+fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics) -> Router {
+    let state = &installation.state;
+    let nav = Arc::new(nav());
+    let senders = Arc::new(KeySenders(state.access.clone()));
+    let intake = sealwright_intake::api::router(IntakeApi {
+        intake: installation.intake.clone(),
+        authenticate: Arc::clone(&senders) as _,
+        tenants: senders,
+        quotas: Arc::new(NoQuotas),
+    });
+    let lake: Router = sealwright_lake::api::router()
+        .with_state(installation.lake.clone())
+        .into();
+    let (api, _) = systems::api(installation)
+        .merge(sealwright_access::api::router().with_state(state.access.clone()))
+        .merge(sealwright_jobs::api::router().with_state(jobs))
+        .split_for_parts();
+    let pages = Router::new()
+        .merge(systems::pages(installation, &nav))
+        .merge(sealwright_access::pages::router(
+            state.access.clone(),
+            Arc::clone(&nav),
+        ))
+        .merge(
+            Router::new()
+                .route("/console/commands", get(commands))
+                .with_state(Arc::clone(&nav)),
+        );
+    let with_principal = Router::new()
+        .merge(api)
+        .merge(lake.layer(from_fn(lake_scope)))
+        .merge(pages)
+        .layer(from_fn_with_state(
+            state.access.clone(),
+            sealwright_access::http::authenticate,
+        ));
+    let health = Health {
+        installation: Arc::clone(installation),
+    };
+    let open = Router::new()
+        .route("/", get(|| async { Redirect::to("/console") }))
+        .route(
+            "/health/live",
+            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+        )
+        .route("/health/ready", get(ready))
+        .with_state(health)
+        .route("/metrics", get(move || async move { metrics.respond() }))
+        .route(
+            "/api/openapi.json",
+            get(|| async { Json(systems::openapi()) }),
+        )
+        .merge(sealwright_ledger::api::routes(state.ledger.tree().clone()))
+        .merge(sealwright_web::assets::router())
+        .merge(sealwright_web::theme::router());
+    let whole = Router::new()
+        .merge(intake)
+        .merge(with_principal)
+        .merge(open)
+        .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .layer(from_fn(pages_for_browsers))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    let policy = Policy {
+        tls: state.config.listen.tls_in_front,
+    };
+    sealwright_web::headers::secure(whole, policy).layer(from_fn(sealwright_telemetry::request))
+}
+
+fn panicked(cause: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let cause = cause
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    tracing::error!(
+        cause = cause.as_deref().unwrap_or("unknown"),
+        "a request handler panicked"
+    );
+    Problem::internal().into_response()
+}
+
+/// Puts the caller's scope where the lake looks for it.
+async fn lake_scope(mut request: Request, next: Next) -> Response {
+    let Some(principal) = request.extensions().get::<Principal>().cloned() else {
+        return next.run(request).await;
+    };
+    if let Err(problem) = principal.require(Action::LakeRead) {
+        return problem.into_response();
+    }
+    request
+        .extensions_mut()
+        .insert(LakeScope(principal.tenants));
+    next.run(request).await
+}
+
+/// A browser that asks for a page gets a page when there is a problem, and the sign-in when that is what is
+/// missing; programs get the problem as it is.
+async fn pages_for_browsers(request: Request, next: Next) -> Response {
+    let wants_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let headers = request.headers().clone();
+    let path = request
+        .uri()
+        .path_and_query()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let response = next.run(request).await;
+    if !wants_page || path.starts_with("/api/") {
+        return response;
+    }
+    let Some(problem) = response.extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED {
+        return Redirect::to("/login").into_response();
+    }
+    ProblemPage::new(status, &problem.detail)
+        .plain(Theme::from_headers(&headers))
+        .into_response()
+}
+
+async fn commands(
+    AxumState(nav): AxumState<Arc<Nav>>,
+    principal: Principal,
+    url: PageUrl,
+    headers: HeaderMap,
+) -> Response {
+    let viewer = Viewer {
+        name: principal.name,
+        ..Viewer::default()
+    };
+    let chrome = nav.chrome(&viewer, &url, &headers);
+    let commands = Commands::new(&chrome, &[]);
+    if Fragment::asked(&headers) {
+        return Fragment::new(&commands).into_response();
+    }
+    Page::new("Go to", chrome, &commands).into_response()
+}
+
+/// Ready means: the state answers, and the log can be read.
+async fn ready(AxumState(health): AxumState<Health>) -> Response {
+    let installation = &health.installation;
+    let head = installation.events.head().await;
+    let metered = installation.state.usage.metered_through().await;
+    match (head, metered) {
+        (Ok(head), Ok(metered)) => Json(serde_json::json!({
+            "status": "ok",
+            "log_head": head,
+            "metered_through": metered,
+            "lake_next_offset": installation.lake_writer.durable_cursor(),
+            "ledger_size": installation.state.ledger.size(),
+        }))
+        .into_response(),
+        (head, metered) => {
+            tracing::error!(log = ?head.err(), state = ?metered.err(), "not ready");
+            Problem::unavailable("the log or the state cannot be read").into_response()
+        }
+    }
+}

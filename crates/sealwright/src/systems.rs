@@ -1,0 +1,67 @@
+//! The systems of this program, wired: a new system is a line in each of these functions.
+
+use std::sync::Arc;
+
+use axum::Router;
+use sealwright_billing::api::BillingApi;
+use sealwright_billing::pages::BillingPages;
+use sealwright_ledger::pages::LedgerPages;
+use sealwright_web::{ChromeSource, Nav};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::installation::Installation;
+
+/// The HTTP interfaces of the systems.
+pub(crate) fn api(installation: &Installation) -> OpenApiRouter {
+    OpenApiRouter::new().merge(sealwright_billing::api::router().with_state(billing(installation)))
+}
+
+fn billing(installation: &Installation) -> BillingApi {
+    let state = &installation.state;
+    BillingApi {
+        usage: state.usage.clone(),
+        books: state.books.clone(),
+        invoices: Arc::clone(&installation.invoices),
+        directory: state.access.directory().clone(),
+        clock: Arc::clone(&state.clock),
+    }
+}
+
+/// The HTTP interfaces without anything behind them: for the reference.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    let mut whole = sealwright_billing::api::router().into_openapi();
+    for part in [
+        sealwright_access::api::router().into_openapi(),
+        sealwright_jobs::api::router().into_openapi(),
+        sealwright_lake::api::router().into_openapi(),
+        sealwright_intake::api::openapi(),
+    ] {
+        whole.merge(part);
+    }
+    whole.info.title = "Sealwright".to_owned();
+    whole.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    whole.info.description = Some(
+        "Every error is an RFC 9457 problem. Credentials: `Authorization: Bearer swk_…`."
+            .to_owned(),
+    );
+    whole
+}
+
+/// The pages of the systems.
+pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
+    let state = &installation.state;
+    let chrome: Arc<dyn ChromeSource> = Arc::clone(nav) as _;
+    let billing = Arc::new(BillingPages {
+        usage: state.usage.clone(),
+        books: state.books.clone(),
+        invoices: Arc::clone(&installation.invoices),
+        directory: state.access.directory().clone(),
+        clock: Arc::clone(&state.clock),
+        chrome: Arc::clone(&chrome),
+    });
+    let ledger = Arc::new(LedgerPages {
+        ledger: Arc::clone(&state.ledger),
+        chrome,
+    });
+    Router::new().merge(billing.router()).merge(ledger.router())
+}
