@@ -1,6 +1,7 @@
 //! Usage metering, price books and invoices.
 
 pub mod api;
+pub mod cli;
 pub mod consume;
 pub mod model;
 pub mod pages;
