@@ -14,10 +14,11 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { checkKeyboard, checkPalette, checkSeal } from "./keyboard.mjs";
 
-const FLAGS = [
+export const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
@@ -184,8 +185,8 @@ async function withoutScript(browser, args, where, width) {
   }
 }
 
-async function main() {
-  const args = parse(process.argv.slice(2));
+/** Checks every path of `args` and answers with the number of findings. */
+export async function checkAll(args) {
   await mkdir(args.out, { recursive: true });
   const require = createRequire(import.meta.url);
   const source = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -220,10 +221,13 @@ async function main() {
   await writeFile(path.join(args.out, "findings.json"), `${JSON.stringify(findings, null, 2)}\n`);
   for (const f of findings) console.log(`${f.path} [${f.how}] ${f.what}`);
   console.log(`${args.paths.length} pages, ${findings.length} findings`);
-  return findings.length ? 1 : 0;
+  return findings.length;
 }
 
-main().then(
-  (code) => { process.exitCode = code; },
-  (error) => { console.error(error.message); process.exitCode = 2; },
-);
+// Called as a command, not imported by another one.
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  Promise.resolve().then(() => checkAll(parse(process.argv.slice(2)))).then(
+    (findings) => { process.exitCode = findings ? 1 : 0; },
+    (error) => { console.error(error.message); process.exitCode = 2; },
+  );
+}

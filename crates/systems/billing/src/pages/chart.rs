@@ -49,12 +49,10 @@ pub(super) fn value(point: &UsagePoint) -> Option<Decimal> {
 /// The starts of the buckets of a span, as the summary makes them, up to the present.
 fn buckets(span: Span, grain: Grain, now: UnixMicros) -> Vec<UnixMicros> {
     let mut starts = Vec::new();
-    let mut at = span.from;
-    let first = match grain {
-        Grain::Hour => at.floor_hour(),
-        Grain::Day | Grain::Month => at,
+    let mut at = match grain {
+        Grain::Hour => span.from.floor_hour(),
+        Grain::Day | Grain::Month => span.from,
     };
-    at = first;
     while at < span.to && at < now && starts.len() < 2_000 {
         starts.push(at);
         at = match grain {
@@ -99,7 +97,7 @@ impl UsageChart<'_> {
     /// Draws the largest series and puts the rest together.
     pub(super) fn draw(&self, courses: Courses) -> TimeChart {
         let grain = grain(self.span);
-        let starts = buckets(self.span, grain, self.now);
+        let mut starts = buckets(self.span, grain, self.now);
         let kind = match (self.stacked, starts.len()) {
             (false, _) => Kind::Lines,
             (true, ..=2) => Kind::Columns,
@@ -113,18 +111,27 @@ impl UsageChart<'_> {
             (self.range.from, self.range.to),
             &self.range.zone,
         );
-        for (name, course) in self.ranked(courses) {
+        let ranked = self.ranked(courses);
+        // A bucket without an event is zero where values add up; but the one that is still open
+        // has nothing to say before its first event.
+        let begun = starts
+            .last()
+            .is_some_and(|last| ranked.iter().any(|(_, course)| course.contains_key(last)));
+        if self.stacked && self.span.to >= self.now && !begun {
+            starts.pop();
+        }
+        for (name, course) in &ranked {
             let points = starts
                 .iter()
-                .map(|start| {
-                    let known = course.get(start).copied();
-                    Point {
-                        at: start.timestamp().max(self.range.from),
-                        value: known.or(self.stacked.then_some(Decimal::ZERO)),
-                    }
+                .map(|start| Point {
+                    at: start.timestamp().max(self.range.from),
+                    value: course
+                        .get(start)
+                        .copied()
+                        .or(self.stacked.then_some(Decimal::ZERO)),
                 })
                 .collect();
-            chart = chart.series(&name, points);
+            chart = chart.series(name, points);
         }
         chart
     }

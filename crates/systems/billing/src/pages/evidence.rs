@@ -8,7 +8,7 @@ use sealwright_web::component::{
 };
 use sealwright_web::{Crumb, Markup, Page, format};
 
-use super::invoice::find;
+use super::invoice::{Columns, find};
 use super::invoices::{href, name};
 use super::overview::utc;
 use super::proof::{Sealing, events_href, grouped, sealing};
@@ -206,10 +206,11 @@ pub(super) async fn events(visit: Visit, Path((id, row)): Path<(String, String)>
             format!("{} {}", grouped(&behind.usage.quantity), behind.usage.unit),
         )
         .item("Root over the events", root);
-    let body = Markup::new()
-        .with(&Panel::new("Usage row", &row).flush())
-        .with(&table)
-        .with(&Panel::new("Proof", &behind.chain(&visit)));
+    let head = Columns {
+        left: Markup::of(&Panel::new("Usage row", &row).flush()),
+        right: Markup::of(&Panel::new("Proof", &behind.chain(&visit))),
+    };
+    let body = Markup::of(&head).with(&table);
     let mut way = behind.crumbs(&visit);
     way.push(Crumb::here(&behind.title()));
     let chrome = visit.chrome(way).lead(format!(
@@ -282,7 +283,7 @@ pub(super) async fn event(
                     Badge::new(Tone::Bad, "the stored event has another")
                 }),
         );
-    let body = Markup::new()
+    let left = Markup::new()
         .with(&Panel::new("Event", &facts).flush())
         .with(
             &Panel::new(
@@ -290,8 +291,9 @@ pub(super) async fn event(
                 &Command::new("The event as JSON", &pretty),
             )
             .note("the digest is of its canonical form, without spaces and with sorted members"),
-        )
-        .with(&Panel::new("Proof", &behind.chain(&visit)));
+        );
+    let right = Markup::of(&Panel::new("Proof", &behind.chain(&visit)));
+    let body = Columns { left, right };
     let mut way = behind.crumbs(&visit);
     way.push(Crumb::link(
         &behind.title(),

@@ -8,13 +8,13 @@ use sealwright_money::Decimal;
 use sealwright_rating::Step as RatingStep;
 use sealwright_web::chrome::Action;
 use sealwright_web::component::{
-    Cell, Column, Command, Definitions, Field, Form, Panel, Row, Seal, SealState, Table,
+    Cell, Column, Definitions, Field, Form, Panel, Row, Seal, SealState, Table,
 };
 use sealwright_web::{Crumb, Markup, Page, format};
 
 use super::invoices::{badge, name, total};
 use super::overview::utc;
-use super::proof::{Sealing, bundle_name, events_href, grouped, line_seal, sealing, whole};
+use super::proof::{Sealing, events_href, grouped, line_seal, sealing, whole};
 use super::spend::book_href;
 use super::visit::{Answer, Refusal, Visit, period, shown};
 use crate::model::{Invoice, InvoiceId, InvoiceState};
@@ -72,9 +72,6 @@ pub(super) async fn page(visit: &Visit, invoice: &Invoice, refused: Option<&Refu
         .with(&Panel::new("Invoice", &facts(visit, invoice, late)).flush());
     right = right.with(&forms(visit, invoice, refused));
     let mut left = Markup::of(&lines);
-    if steps.rows() > 0 {
-        left = left.with(&steps);
-    }
     if unpriced.rows() > 0 {
         left = left.with(&unpriced);
     }
@@ -85,7 +82,11 @@ pub(super) async fn page(visit: &Visit, invoice: &Invoice, refused: Option<&Refu
         });
         left = left.with(&Panel::new("What rating warned of", &list).flush());
     }
-    let body = Markup::of(&Columns { left, right }).with(&usage);
+    let mut body = Markup::of(&Columns { left, right });
+    if steps.rows() > 0 {
+        body = body.with(&steps);
+    }
+    let body = body.with(&usage);
     let title = match invoice.state {
         InvoiceState::Draft => format!("Draft {}", name(invoice)),
         _ => format!("Invoice {}", name(invoice)),
@@ -237,6 +238,7 @@ fn steps(visit: &Visit, invoice: &Invoice) -> Table {
     let code = invoice.document.rated.currency.code();
     let columns = vec![
         Column::text("line", "Line"),
+        Column::text("dimensions", "Of"),
         Column::number("units", "Units"),
         Column::money("price", "Price", code),
         Column::text("per", "For"),
@@ -246,14 +248,10 @@ fn steps(visit: &Visit, invoice: &Invoice) -> Table {
     let mut table = Table::new("steps", "How the amounts come about", &visit.url, columns);
     for line in &invoice.document.rated.lines {
         let of = words(&line.dimensions);
-        let title = if of.is_empty() {
-            line.title.clone()
-        } else {
-            format!("{}, {of}", line.title)
-        };
         if !line.included.is_zero() {
             table.push(Row::new(vec![
-                Cell::text(&title),
+                Cell::text(&line.title),
+                Cell::text(&of),
                 Cell::decimal(line.included),
                 Cell::integer(0),
                 Cell::text("included"),
@@ -277,7 +275,7 @@ fn steps(visit: &Visit, invoice: &Invoice) -> Table {
                 } => (
                     *units,
                     Some(*per_million),
-                    format!("1,000,000 {unit}s"),
+                    format!("1,000,000 × {unit}"),
                     Decimal::ZERO,
                     *amount,
                 ),
@@ -290,7 +288,7 @@ fn steps(visit: &Visit, invoice: &Invoice) -> Table {
                     let per = if *per == Decimal::ONE {
                         unit.to_owned()
                     } else {
-                        format!("{} {unit}s", format::decimal(*per))
+                        format!("{} × {unit}", format::decimal(*per))
                     };
                     (*units, Some(*price), per, Decimal::ZERO, *amount)
                 }
@@ -317,7 +315,8 @@ fn steps(visit: &Visit, invoice: &Invoice) -> Table {
                 ),
             };
             table.push(Row::new(vec![
-                Cell::text(&title),
+                Cell::text(&line.title),
+                Cell::text(&of),
                 Cell::decimal(units),
                 price.map_or_else(|| Cell::text(""), Cell::decimal),
                 Cell::text(&per),
@@ -404,11 +403,7 @@ fn files(invoice: &Invoice, sealing: &Sealing) -> Markup {
     if sealing.entry.is_some() && sealing.state != SealState::Broken {
         markup = markup
             .text(" · ")
-            .link("bundle that verifies offline", &format!("{base}/bundle"))
-            .with(&Command::new(
-                "Command that verifies the bundle",
-                &format!("sealwright verify {}", bundle_name(invoice)),
-            ));
+            .link("bundle that verifies offline", &format!("{base}/bundle"));
     }
     markup
 }
@@ -474,9 +469,9 @@ fn facts(visit: &Visit, invoice: &Invoice, late: u64) -> Definitions {
     source = r#"<div class="columns-2"><div class="stack">{{ left }}</div><div class="stack">{{ right }}</div></div>"#,
     ext = "html"
 )]
-struct Columns {
-    left: Markup,
-    right: Markup,
+pub(super) struct Columns {
+    pub(super) left: Markup,
+    pub(super) right: Markup,
 }
 
 impl sealwright_web::HtmlSafe for Columns {}

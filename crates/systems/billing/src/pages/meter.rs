@@ -56,8 +56,14 @@ pub(super) async fn list(visit: Visit) -> Answer {
     if let Some(export) = table.export(&visit.url) {
         return Ok(export);
     }
-    let body = Markup::of(&table);
-    Ok(page(&visit, "Meters", Vec::new(), range, &body))
+    let body = Markup::of(&table).with(&Panel::new(
+        "Your own meters",
+        &Command::new(
+            "Command that adds meters from a file",
+            "sealwright billing meter add meters.toml",
+        ),
+    ));
+    Ok(page(&visit, "Meters", Vec::new(), range, None, &body))
 }
 
 fn page(
@@ -65,12 +71,16 @@ fn page(
     title: &str,
     mut way: Vec<Crumb>,
     range: TimeRange,
+    lead: Option<Markup>,
     body: &Markup,
 ) -> axum::response::Response {
     way.push(Crumb::here(title));
     let mut chrome = visit.chrome(way).range(range);
     if let Some(menu) = visit.menu() {
         chrome = chrome.tenants(menu);
+    }
+    if let Some(lead) = lead {
+        chrome = chrome.lead(lead);
     }
     Page::new(title, chrome, body).into_response()
 }
@@ -180,7 +190,6 @@ pub(super) async fn show(visit: Visit, Path(key): Path<String>) -> Answer {
     let body = Markup::new()
         .with(&figures(&visit, def, &total, &range)?)
         .with(&drawn)
-        .with(&dimensions(&visit, def, dimension.as_deref()))
         .with(&table)
         .with(&Panel::new("Definition", &definition(def)).flush())
         .with(&Panel::new(
@@ -188,7 +197,8 @@ pub(super) async fn show(visit: Visit, Path(key): Path<String>) -> Answer {
             &Command::new("Command that sends an event of this meter", &example(def)),
         ));
     let way = vec![Crumb::link("Meters", &visit.to("/console/billing/meters"))];
-    Ok(page(&visit, &def.key.clone(), way, range, &body))
+    let lead = lead(&visit, def, dimension.as_deref());
+    Ok(page(&visit, &def.key, way, range, Some(lead), &body))
 }
 
 fn figures(
@@ -217,21 +227,21 @@ fn figures(
     ]))
 }
 
-/// Links that draw the chart by another dimension.
-fn dimensions(visit: &Visit, def: &MeterDef, drawn: Option<&str>) -> Markup {
+/// What the meter is called, with links that draw the chart by another dimension.
+fn lead(visit: &Visit, def: &MeterDef, drawn: Option<&str>) -> Markup {
+    let mut links = Markup::new().text(&def.title);
     if def.dimensions.len() < 2 {
-        return Markup::new();
+        return links;
     }
-    let mut links = Markup::new().text("Draw by ");
     for (i, name) in def.dimensions.keys().enumerate() {
-        links = links.text(if i == 0 { "" } else { " · " });
+        links = links.text(if i == 0 { " · drawn by " } else { ", " });
         links = if Some(name.as_str()) == drawn {
             links.strong(name)
         } else {
             links.link(name, &visit.url.with("by", name).to_string())
         };
     }
-    Markup::of(&Panel::new("Dimensions", &links))
+    links
 }
 
 fn breakdown(visit: &Visit, def: &MeterDef, points: &[UsagePoint]) -> Table {

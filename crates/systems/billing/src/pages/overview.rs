@@ -104,9 +104,9 @@ impl Overview {
             Figure::count("Events metered", number(metered), "")
                 .note(format!("by whole UTC day; {late} late")),
             Figure::count("Not metered", number(unmetered), "events").note(if unmetered == 0 {
-                "every event of a metered type counts".to_owned()
+                "every event gave its value".to_owned()
             } else {
-                "a meter found no value in them; the tenant's page has the reasons".to_owned()
+                "the tenant's page says why".to_owned()
             }),
             Figure::count(
                 "Tenants with usage",
@@ -252,14 +252,15 @@ impl Overview {
     }
 }
 
-/// Events by day up to the end of the span, by tenant.
+/// Events by whole day up to the end of the span, by tenant.
 async fn daily(
     visit: &Visit,
     scope: TenantScope,
     span: Span,
     counting: &BTreeSet<&str>,
 ) -> Result<BTreeMap<TenantId, Vec<Option<Decimal>>>, Refusal> {
-    let last = span.to.min(visit.now).plus(-1).floor_day();
+    // Today is not over; a line that falls at its end would say something untrue.
+    let last = span.to.min(visit.now.floor_day()).plus(-1).floor_day();
     let from = last.plus(-(SPARK_DAYS - 1) * DAY);
     let query = UsageQuery {
         grain: Some(Grain::Day),

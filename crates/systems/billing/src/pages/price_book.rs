@@ -263,19 +263,19 @@ fn tiers(price: &Price) -> Vec<Shown> {
         Model::PerUnit(m) if m.per == Decimal::ONE => one(m.unit, unit.to_owned(), Decimal::ZERO),
         Model::PerUnit(m) => one(
             m.unit,
-            format!("{} {unit}s", format::decimal(m.per)),
+            format!("{} × {unit}", format::decimal(m.per)),
             Decimal::ZERO,
         ),
         Model::PerMillion(m) => one(
             m.price_per_million,
-            format!("1,000,000 {unit}s"),
+            format!("1,000,000 × {unit}"),
             Decimal::ZERO,
         ),
         Model::Package(m) => {
             let size = format::decimal(m.package_size);
             let mut rows = one(
                 m.package_price,
-                format!("{size} {unit}s begun"),
+                format!("{size} × {unit}, begun"),
                 Decimal::ZERO,
             );
             if let Some(row) = rows.first_mut().filter(|_| !m.free_units.is_zero()) {
@@ -358,7 +358,11 @@ fn terms(plan: &Plan) -> Definitions {
             Markup::new()
                 .text(&format!("{} of ", format::decimal(included.quantity)))
                 .code(&included.meter)
-                .text(&format!(" ({})", words(&included.matches, &[]))),
+                .text(&if included.matches.is_empty() {
+                    String::new()
+                } else {
+                    format!(", {}", words(&included.matches, &[]))
+                }),
         );
     }
     if let Some(minimum) = plan.minimum {
@@ -380,10 +384,14 @@ fn subscriptions(visit: &Visit, on: &[Subscription]) -> Table {
     ];
     let mut table = Table::new("subscriptions", "Subscriptions", &visit.url, columns).empty(
         Empty::new("No tenant is on this version.", "Put one on it:")
-            .command("sealwright billing subscription put acme starter --from 2026-11-01"),
+            .command("sealwright billing subscription set --tenant acme --price-book starter"),
     );
-    for subscription in on {
-        let slug = visit.slug(subscription.tenant);
+    let mut named: Vec<(String, &Subscription)> = on
+        .iter()
+        .map(|subscription| (visit.slug(subscription.tenant), subscription))
+        .collect();
+    named.sort_by(|a, b| (&a.0, a.1.from).cmp(&(&b.0, b.1.from)));
+    for (slug, subscription) in named {
         table.push(Row::new(vec![
             Cell::link(
                 &slug,

@@ -129,7 +129,7 @@ impl Account {
         ];
         let mut table = Table::new("usage", "Usage by meter", &visit.url, columns).empty(
             Empty::new("No usage in this span.", "Send an event, or import a file:")
-                .command("sealwright billing import usage.csv"),
+                .command("sealwright billing usage import usage.ndjson --tenant acme"),
         );
         for point in &self.by_meter {
             let Some(def) = meters.definition(&point.meter) else {
@@ -214,7 +214,7 @@ impl Account {
                 "Its usage is metered, and rated from the day on that it is on one.",
             )
             .command(&format!(
-                "sealwright billing subscription put {} starter --from 2026-11-01",
+                "sealwright billing subscription set --tenant {} --price-book starter",
                 tenant.slug
             )),
         );

@@ -6,5 +6,8 @@
     missing_docs
 )]
 
+mod pages;
 mod render;
 mod sample;
+#[path = "../../examples/console/world.rs"]
+mod world;
