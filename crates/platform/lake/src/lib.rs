@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod filter;
 mod maintain;
+mod parquet_rows;
 mod provider;
 mod query;
 mod readers;
@@ -36,6 +37,7 @@ pub use maintain::{
     CompactPolicy, CompactReport, LogReport, MaintenanceReport, READER_PATIENCE, RetentionPolicy,
     RetentionReport, RetiredPartition, VacuumReport,
 };
+pub use parquet_rows::{ParquetFileRows, read_parquet_rows};
 pub use query::{
     LONGEST_QUERY_SECONDS, LONGEST_QUERY_TEXT, QueryLimits, QueryResult, ResultColumn,
 };
