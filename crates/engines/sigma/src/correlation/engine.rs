@@ -129,7 +129,7 @@ pub(crate) struct Waiting {
     pub(crate) input: u16,
     pub(crate) payload: Payload,
     /// Fields that correlations above group by.
-    pub(crate) carry: Vec<(Box<str>, Vec<String>)>,
+    pub(crate) carry: Carry,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +139,8 @@ pub(crate) struct SourceState {
 }
 
 pub(crate) type GroupKey = (u16, Box<[u8]>);
+/// Fields and their values.
+pub(crate) type Carry = Vec<(Box<str>, Vec<String>)>;
 
 struct Def {
     correlation: Correlation,
@@ -159,7 +161,7 @@ pub struct Engine {
     pub(crate) frontier: i64,
     pub(crate) waiting: BTreeMap<Order, Waiting>,
     pub(crate) groups: BTreeMap<GroupKey, Group>,
-    pub(crate) carried: BTreeMap<GroupKey, Vec<(Box<str>, Vec<String>)>>,
+    pub(crate) carried: BTreeMap<GroupKey, Carry>,
     pub(crate) timers: BTreeSet<(i64, GroupKey)>,
     pub(crate) metrics: Metrics,
     sweep_at: usize,
@@ -343,7 +345,7 @@ impl Engine {
             self.metrics.valueless += 1;
             return;
         };
-        let carry: Vec<(Box<str>, Vec<String>)> = d
+        let carry: Carry = d
             .carry
             .iter()
             .map(|n| (n.as_str().into(), field(n)))

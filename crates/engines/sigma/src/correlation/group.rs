@@ -92,10 +92,16 @@ enum Body {
     /// Events that wait for what should follow.
     Waiting(Vec<At>),
     /// Values and when they were last seen, and since when the group is known.
-    Known(Box<(i64, Vec<(Box<str>, i64)>)>),
+    Known(Box<Known>),
     Last(EventId),
     Buckets(Box<Buckets>),
     Travel(Box<Travelled>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Known {
+    since: i64,
+    values: Vec<(Box<str>, i64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,7 +167,10 @@ impl Group {
             }
             K::Temporal => Body::Rules(vec![None; c.rules.len()].into()),
             K::TemporalOrdered => Body::Chains(vec![Vec::new(); c.rules.len()]),
-            K::FirstSeen { .. } => Body::Known(Box::new((time, Vec::new()))),
+            K::FirstSeen { .. } => Body::Known(Box::new(Known {
+                since: time,
+                values: Vec::new(),
+            })),
             K::Dormant => Body::Last(EventId::default()),
             K::Baseline { .. } => Body::Buckets(Box::new(Buckets {
                 since: time,
@@ -359,7 +368,7 @@ impl Group {
                 let Payload::Text(value) = s.payload else {
                     return None;
                 };
-                let (since, values) = &mut **known;
+                let Known { since, values } = &mut **known;
                 values.retain(|(_, t)| *t >= from);
                 if let Some(v) = values.iter_mut().find(|(v, _)| v == value) {
                     v.1 = s.time;

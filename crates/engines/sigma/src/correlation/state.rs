@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Engine, GroupKey, Metrics, Order, SourceState, Waiting};
+use super::engine::{Carry, Engine, GroupKey, Metrics, Order, SourceState, Waiting};
 use super::group::Group;
 
 const MAGIC: &[u8; 4] = b"SWSC";
@@ -20,8 +20,6 @@ pub enum StateError {
     #[error("the state has version {0}, this program reads up to {VERSION}")]
     Newer(u16),
 }
-
-type Carry = Vec<(Box<str>, Vec<String>)>;
 
 #[derive(Serialize, Deserialize)]
 struct State {

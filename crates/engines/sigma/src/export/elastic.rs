@@ -166,7 +166,6 @@ impl Dialect for Lucene {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Eql;
 
 fn name(field: &str) -> String {

@@ -101,10 +101,10 @@ trait Dialect {
 fn dialect(language: Language, rule: &Rule) -> Box<dyn Dialect> {
     match language {
         Language::Lucene => Box::new(elastic::Lucene::default()),
-        Language::Eql => Box::new(elastic::Eql::default()),
+        Language::Eql => Box::new(elastic::Eql),
         Language::Esql => Box::new(elastic::Esql::default()),
-        Language::Spl if splunk::searchable(rule) => Box::new(splunk::Search::default()),
-        Language::Spl => Box::new(splunk::Where::default()),
+        Language::Spl if splunk::searchable(rule) => Box::new(splunk::Search),
+        Language::Spl => Box::new(splunk::Where),
     }
 }
 

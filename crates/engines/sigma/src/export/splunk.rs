@@ -37,7 +37,6 @@ fn sign(c: Compare) -> &'static str {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Search;
 
 fn search_name(field: &str) -> String {
@@ -89,7 +88,6 @@ impl Dialect for Search {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Where;
 
 fn where_name(field: &str) -> String {
