@@ -71,7 +71,7 @@ fn unwrap_secret(
     }
     let place = (start as u64, end as u64);
     for f in findings {
-        if f.detector.as_ref() == "assigned-secret"
+        if matches!(f.detector.as_ref(), "assigned-secret" | "kubernetes-secret")
             && f.start == place.0
             && f.end >= place.1
             && f.end <= place.1 + 2

@@ -1,6 +1,8 @@
 //! Which bytes a pattern cannot do without: every pattern is reduced to sets of four-byte grams of
 //! which one occurs in each of its matches, so that one pass over the text can serve all patterns.
 
+use std::sync::Arc;
+
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Most ways through a pattern that are told apart before a part of it is taken as a gap.
@@ -8,13 +10,13 @@ const MAX_PATHS: usize = 256;
 /// Most four-byte grams that one way may need.
 const MAX_GRAMS: usize = 2_600;
 /// Most copies of a repeated part that are written out.
-const MAX_UNROLL: u32 = 6;
+const MAX_UNROLL: u32 = 12;
 /// Bytes are compared without regard to this bit, which folds the case of letters.
 pub(crate) const FOLD: u8 = 0x20;
 
 /// A set of bytes, folded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Set([u64; 4]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Set([u64; 4]);
 
 impl Set {
     const EMPTY: Self = Self([0; 4]);
@@ -29,6 +31,13 @@ impl Set {
     fn insert(&mut self, byte: u8) {
         let byte = byte | FOLD;
         self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    /// Whether the set has the byte, folded.
+    #[inline]
+    pub(crate) fn has(&self, byte: u8) -> bool {
+        let byte = byte | FOLD;
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
 
     fn len(&self) -> usize {
@@ -59,10 +68,10 @@ pub(crate) struct Gram {
     pub min_before: usize,
     /// Most bytes before it; `None` when there is no bound.
     pub max_before: Option<usize>,
-    /// A longer run of folded literal bytes around the gram.
-    pub literal: Box<[u8]>,
-    /// Where the literal begins, counted from the gram's first byte.
-    pub literal_at: isize,
+    /// What the bytes around the gram have to be, one set a byte.
+    pub around: Arc<[Set]>,
+    /// Where that begins, counted from the gram's first byte.
+    pub around_at: isize,
 }
 
 /// What the prefilter needs to know about a pattern.
@@ -80,7 +89,7 @@ pub(crate) fn plan(hir: &Hir) -> Result<Plan, String> {
     for path in expand(hir) {
         best(&path, &mut grams)?;
     }
-    grams.sort_by(|a, b| (a.bytes, a.literal.len()).cmp(&(b.bytes, b.literal.len())));
+    grams.sort_by_key(|g| (g.bytes, g.around.len()));
     grams.dedup();
     Ok(Plan {
         grams,
@@ -142,7 +151,8 @@ fn expand(hir: &Hir) -> Vec<Vec<Unit>> {
                 return gap(hir);
             }
             // Some copies at each end, what is left of them in between.
-            let copies = rep.min.min(MAX_UNROLL);
+            let most = if sub.len() == 1 { MAX_UNROLL } else { 4 };
+            let copies = rep.min.min(most);
             let inner = rep.sub.properties();
             let between = (rep.max != Some(copies)).then(|| {
                 let min = (rep.min - copies) as usize * inner.minimum_len().unwrap_or(0);
@@ -256,12 +266,15 @@ fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
             continue;
         }
         let count = sets.iter().fold(1_usize, |n, s| n.saturating_mul(s.len()));
-        let weight: f64 = sets.iter().map(Set::weight).product();
+        let mut weight: f64 = sets.iter().map(Set::weight).product();
+        if known >= 3 && common(&sets) {
+            weight += 1e-3;
+        }
         if count == 0 || count > MAX_GRAMS {
             continue;
         }
         // A table entry costs a little too, so that wide windows lose against narrow ones.
-        let cost = weight + count as f64 * 2e-9;
+        let cost = weight + count as f64 * 5e-7;
         if choice.is_none_or(|(c, _)| cost < c) {
             choice = Some((cost, at));
             chosen = sets;
@@ -279,25 +292,18 @@ fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
         min += lo;
         max = max.zip(hi).map(|(a, b)| a + b);
     }
-    let single = |i: usize| match path.get(i) {
-        Some(Unit::One(set)) if set.len() == 1 => set.iter().next(),
+    // The run of single bytes and sets that the window is part of.
+    let one = |i: usize| match path.get(i) {
+        Some(Unit::One(set)) => Some(*set),
         _ => None,
     };
-    // The longest run of single bytes that touches the window.
-    let anchor = (at..at + 4).find(|i| single(*i).is_some());
-    let (mut literal, mut literal_at) = (Vec::new(), 0_isize);
-    if let Some(anchor) = anchor {
-        let mut from = anchor;
-        while from > 0 && single(from - 1).is_some() {
-            from -= 1;
-        }
-        let mut i = from;
-        while let Some(byte) = single(i) {
-            literal.push(byte);
-            i += 1;
-        }
-        literal_at = from as isize - at as isize;
+    let mut from = at;
+    while from > 0 && at - from < 24 && one(from - 1).is_some() {
+        from -= 1;
     }
+    let around: Vec<Set> = (from..at + 24).map_while(one).collect();
+    let around: Arc<[Set]> = around.into();
+    let around_at = from as isize - at as isize;
     let sets = chosen;
     for a in sets[0].iter() {
         for b in sets[1].iter() {
@@ -307,14 +313,88 @@ fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
                         bytes: [a, b, c, d],
                         min_before: min,
                         max_before: max,
-                        literal: literal.clone().into_boxed_slice(),
-                        literal_at,
+                        around: around.clone(),
+                        around_at,
                     });
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Words that stand in every program: a window that is a piece of one of them is a poor one.
+const COMMON: [&[u8]; 58] = [
+    b"access",
+    b"private",
+    b"secret",
+    b"token",
+    b"password",
+    b"passwd",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"api key",
+    b"authorization",
+    b"client",
+    b"account",
+    b"string",
+    b"value",
+    b"name",
+    b"type",
+    b"public",
+    b"static",
+    b"const",
+    b"return",
+    b"function",
+    b"https://",
+    b"user",
+    b"data",
+    b"true",
+    b"false",
+    b"null",
+    b"import",
+    b"require",
+    b"include",
+    b"comment",
+    b"description",
+    b"version",
+    b"license",
+    b"error",
+    b"message",
+    b"process",
+    b"export",
+    b"default",
+    b"config",
+    b"object",
+    b"number",
+    b"struct",
+    b"print",
+    b"server",
+    b"service",
+    b"email",
+    b"identif",
+    b"database",
+    b"connect",
+    b"session",
+    b"with",
+    b"host=",
+    b"storage",
+    b"_key",
+    b"bearer",
+    b"basic",
+];
+
+fn common(sets: &[Set; 4]) -> bool {
+    COMMON.iter().any(|word| {
+        word.windows(3)
+            .any(|w| w.iter().zip(sets).all(|(b, s)| s.has(*b) && s.len() <= 2))
+            || word.windows(3).any(|w| {
+                w.iter()
+                    .zip(&sets[1..])
+                    .all(|(b, s)| s.has(*b) && s.len() <= 2)
+            })
+    })
 }
 
 /// How often a folded byte occurs in program text and records, roughly.
@@ -359,7 +439,7 @@ mod tests {
         assert_eq!(plan.max_len, Some(40));
         assert_eq!(plan.grams.len(), 1);
         assert_eq!(&plan.grams[0].bytes, b"ghp\x7f");
-        assert_eq!(&*plan.grams[0].literal, b"ghp\x7f");
+        assert!(plan.grams[0].around.len() > 4);
     }
 
     #[test]

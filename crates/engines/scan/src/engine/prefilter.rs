@@ -1,8 +1,10 @@
 //! One pass over the text for the grams of all patterns.
 
-use super::grams::{FOLD, Gram, Plan};
+use std::sync::Arc;
 
-const BITS: u32 = 17;
+use super::grams::{FOLD, Gram, Plan, Set};
+
+const BITS: u32 = 18;
 const WORDS: usize = 1 << (BITS - 6);
 const FOLD4: u32 = u32::from_ne_bytes([FOLD; 4]);
 const FOLD8: u64 = u64::from_ne_bytes([FOLD; 8]);
@@ -16,8 +18,8 @@ pub(crate) struct Entry {
     pub min_before: u32,
     /// Most bytes before it; `u32::MAX` when there is no bound.
     pub max_before: u32,
-    literal: Box<[u8]>,
-    literal_at: i32,
+    around: Arc<[Set]>,
+    around_at: i32,
 }
 
 /// The table of all grams.
@@ -26,6 +28,7 @@ pub(crate) struct Prefilter {
     bitmap: Box<[u64; WORDS]>,
     slots: Box<[Slot]>,
     mask: usize,
+    shift: u32,
     entries: Vec<Entry>,
 }
 
@@ -39,6 +42,12 @@ struct Slot {
 #[inline]
 fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)
+}
+
+/// The high bits of the product: the low ones would not tell grams apart by their last byte.
+#[inline]
+fn spread(gram: u32, shift: u32) -> usize {
+    (gram.wrapping_mul(0x85EB_CA6B) >> shift) as usize
 }
 
 impl Prefilter {
@@ -74,17 +83,18 @@ impl Prefilter {
                     .max_before
                     .and_then(|m| u32::try_from(m).ok())
                     .unwrap_or(u32::MAX),
-                literal: g.literal.clone(),
-                literal_at: g.literal_at as i32,
+                around: g.around.clone(),
+                around_at: g.around_at as i32,
             });
             if let Some(run) = runs.last_mut() {
                 run.to += 1;
             }
         }
         let size = (runs.len() * 2).next_power_of_two().max(2);
+        let shift = 32 - size.trailing_zeros();
         let mut slots = vec![Slot::default(); size].into_boxed_slice();
         for run in runs {
-            let mut i = run.gram.wrapping_mul(0x85EB_CA6B) as usize & (size - 1);
+            let mut i = spread(run.gram, shift);
             while slots[i].from != slots[i].to {
                 i = (i + 1) & (size - 1);
             }
@@ -94,6 +104,7 @@ impl Prefilter {
             bitmap,
             slots,
             mask: size - 1,
+            shift,
             entries,
         }
     }
@@ -153,7 +164,7 @@ impl Prefilter {
 
     #[inline]
     fn look_up(&self, text: &[u8], at: usize, gram: u32, hit: &mut impl FnMut(usize, &Entry)) {
-        let mut i = gram.wrapping_mul(0x85EB_CA6B) as usize & self.mask;
+        let mut i = spread(gram, self.shift);
         loop {
             let slot = self.slots[i];
             if slot.from == slot.to {
@@ -174,11 +185,11 @@ impl Prefilter {
 
 impl Entry {
     fn literal_stands(&self, text: &[u8], at: usize) -> bool {
-        let Some(from) = at.checked_add_signed(self.literal_at as isize) else {
+        let Some(from) = at.checked_add_signed(self.around_at as isize) else {
             return false;
         };
-        text.get(from..from + self.literal.len())
-            .is_some_and(|t| t.iter().zip(&self.literal).all(|(t, l)| t | FOLD == *l))
+        text.get(from..from + self.around.len())
+            .is_some_and(|t| t.iter().zip(self.around.iter()).all(|(t, s)| s.has(*t)))
     }
 }
 

@@ -7,6 +7,8 @@ use regex_automata::meta::{self, Regex};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, util::captures::Captures};
 
+use regex_syntax::hir::{Hir, HirKind, Look};
+
 use crate::detector::{Allow, Detector, DetectorError};
 use crate::engine::grams::{self, Plan};
 
@@ -125,6 +127,8 @@ impl CompiledAllow {
 pub(crate) struct Pattern {
     regex: Lazy,
     max_len: usize,
+    /// Matches begin at the edge of a word.
+    bound: bool,
     pub(crate) group: Option<usize>,
     pub(crate) allow: Vec<CompiledAllow>,
     pub(crate) path: Option<Lazy>,
@@ -156,6 +160,7 @@ impl Pattern {
         Ok((
             Self {
                 regex: Lazy::new(pattern),
+                bound: begins_at_edge(&hir),
                 max_len: plan.max_len.unwrap_or(UNBOUNDED).clamp(4, 65_536),
                 group: detector.group,
                 allow,
@@ -176,6 +181,12 @@ impl Pattern {
         budget: &mut usize,
     ) -> Option<Matched> {
         let hi = at.checked_sub(min_before as usize)?;
+        if self.bound && min_before == max_before && hi > 0 {
+            let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+            if word(text[hi - 1]) && word(text[hi]) {
+                return None;
+            }
+        }
         let lo = at.saturating_sub((max_before as usize).min(REACH + min_before as usize));
         let reach = if *budget == 0 {
             self.max_len.min(512)
@@ -214,5 +225,18 @@ impl Pattern {
             whole: (whole.start(), whole.end()),
             value: (span.start, span.end),
         })
+    }
+}
+
+fn begins_at_edge(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Look(look) => matches!(
+            look,
+            Look::WordAscii | Look::WordStartAscii | Look::WordStartHalfAscii
+        ),
+        HirKind::Capture(c) => begins_at_edge(&c.sub),
+        HirKind::Concat(parts) => parts.first().is_some_and(begins_at_edge),
+        HirKind::Alternation(parts) => parts.iter().all(begins_at_edge),
+        _ => false,
     }
 }

@@ -4,5 +4,6 @@
 mod detectors;
 mod documents;
 mod identifiers;
+mod laws;
 mod peers;
 mod support;
