@@ -82,11 +82,8 @@ fn from_gitleaks(path: &Path) -> Vec<Detector> {
                     .as_array()
                     .map(|a| {
                         a.iter()
-                            .filter_map(|t| {
-                                t["path"]
-                                    .is_null()
-                                    .then(|| t["text"].as_str().unwrap().to_owned())
-                            })
+                            .filter(|&t| t["path"].is_null())
+                            .map(|t| t["text"].as_str().unwrap().to_owned())
                             .collect()
                     })
                     .unwrap_or_default()

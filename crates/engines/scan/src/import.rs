@@ -187,12 +187,11 @@ fn slug(name: &str) -> String {
 fn title(id: &str, description: &str) -> String {
     // gitleaks describes the risk; the id names the thing.
     let mut words: Vec<String> = id.split('-').map(str::to_owned).collect();
-    if let Some(first) = words.first_mut() {
-        if let Some(at) = description.to_ascii_lowercase().find(first.as_str()) {
-            if let Some(spelled) = description.get(at..at + first.len()) {
-                *first = spelled.to_owned();
-            }
-        }
+    if let Some(first) = words.first_mut()
+        && let Some(at) = description.to_ascii_lowercase().find(first.as_str())
+        && let Some(spelled) = description.get(at..at + first.len())
+    {
+        *first = spelled.to_owned();
     }
     words.join(" ")
 }

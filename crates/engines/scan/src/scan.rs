@@ -53,7 +53,7 @@ impl Scanner {
         if self.options.decode_depth > 0 {
             decode::scan_encoded(self, source, text, self.options.decode_depth, &mut findings);
         }
-        findings.sort_by(|a, b| (a.start, a.end).cmp(&(b.start, b.end)));
+        findings.sort_by_key(|a| (a.start, a.end));
         findings
     }
 

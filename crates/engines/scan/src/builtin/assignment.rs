@@ -535,6 +535,11 @@ fn weigh(
         if kind == Kind::Token && run < 12 {
             return None;
         }
+        // The name of a constant or a type.
+        if value.contains(&b'_') && !lower && signs == value.iter().filter(|b| **b == b'_').count()
+        {
+            return None;
+        }
         if operator == b'-' && value.starts_with(b"-") {
             return None;
         }

@@ -214,12 +214,12 @@ fn runs(text: &[u8], mut found: impl FnMut(Code, usize, usize)) {
 fn classify(text: &[u8], start: usize, end: usize) -> (Option<Code>, usize) {
     let run = &text[start..end];
     if run.iter().all(u8::is_ascii_hexdigit) {
-        let even = run.len() % 2 == 0 && run.len() >= 24;
+        let even = run.len().is_multiple_of(2) && run.len() >= 24;
         return (even.then_some(Code::Hex), end);
     }
     let mut end = end;
     // Lines of the same length, as MIME and PEM wrap them.
-    if (56..=80).contains(&run.len()) && run.len() % 4 == 0 {
+    if (56..=80).contains(&run.len()) && run.len().is_multiple_of(4) {
         let width = run.len();
         loop {
             let mut next = end;
@@ -342,7 +342,7 @@ fn base64(run: &[u8], start: usize, view: &mut View) {
 fn push_base64(view: &mut View, bytes: &[u8], from: usize) {
     let at = view.bytes.len();
     let go_on = view.steps.last().is_some_and(|(v, o, r)| {
-        *r == Ratio::Base64 && (at - v) % 3 == 0 && o + (at - v) / 3 * 4 == from
+        *r == Ratio::Base64 && (at - v).is_multiple_of(3) && o + (at - v) / 3 * 4 == from
     });
     if go_on {
         view.bytes.extend_from_slice(bytes);

@@ -86,15 +86,12 @@ fn salvage(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32) {
         let mut reader = &rest[at..];
         let before = reader.len();
         let allowance = run.allowance();
-        match ::zip::read::read_zipfile_from_stream(&mut reader) {
-            Ok(Some(mut file)) => {
-                let name = String::from_utf8_lossy(file.name_raw()).into_owned();
-                if let Ok(Some(data)) = bounded(&mut file, allowance) {
-                    drop(file);
-                    run.inner(source, &name, &data, depth);
-                }
+        if let Ok(Some(mut file)) = ::zip::read::read_zipfile_from_stream(&mut reader) {
+            let name = String::from_utf8_lossy(file.name_raw()).into_owned();
+            if let Ok(Some(data)) = bounded(&mut file, allowance) {
+                drop(file);
+                run.inner(source, &name, &data, depth);
             }
-            _ => {}
         }
         let used = before - reader.len();
         rest = &rest[(at + used.max(4)).min(rest.len())..];

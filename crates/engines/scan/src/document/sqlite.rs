@@ -55,7 +55,7 @@ pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8]) {
     }
     view.finish(bytes.len());
     run.view(source, bytes, view, "rows");
-    if bytes.len() % page_size != 0 {
+    if !bytes.len().is_multiple_of(page_size) {
         run.problem(source, Problem::Corrupt);
     }
 }

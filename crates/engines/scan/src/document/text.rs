@@ -28,11 +28,12 @@ pub(crate) fn wide(bytes: &[u8], kind: Kind) -> View {
     while let Some(code) = unit(at) {
         let mut used = width;
         let mut c = code;
-        if width == 2 && (0xd800..0xdc00).contains(&code) {
-            if let Some(low) = unit(at + 2).filter(|l| (0xdc00..0xe000).contains(l)) {
-                c = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-                used = 4;
-            }
+        if width == 2
+            && (0xd800..0xdc00).contains(&code)
+            && let Some(low) = unit(at + 2).filter(|l| (0xdc00..0xe000).contains(l))
+        {
+            c = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            used = 4;
         }
         if at == 0 && c == 0xfeff {
             at += used;

@@ -37,10 +37,7 @@ impl Columns {
         if agree == 0 || agree * 2 < rows.len() {
             return None;
         }
-        let names: Vec<Vec<u8>> = split(first, delimiter)
-            .into_iter()
-            .map(|cell| normal(cell))
-            .collect();
+        let names: Vec<Vec<u8>> = split(first, delimiter).into_iter().map(normal).collect();
         // A head has words, not values.
         if names.iter().any(|n| n.len() > 64 || n.contains(&b'@'))
             || names

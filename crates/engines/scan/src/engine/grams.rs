@@ -45,10 +45,22 @@ impl Set {
     }
 
     fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..=255_u8).filter(|b| self.0[usize::from(b >> 6)] >> (b & 63) & 1 == 1)
+        (0..4_usize).flat_map(|w| {
+            let mut word = self.0[w];
+            std::iter::from_fn(move || {
+                (word != 0).then(|| {
+                    let bit = word.trailing_zeros();
+                    word &= word - 1;
+                    (w * 64) as u8 + bit as u8
+                })
+            })
+        })
     }
 
     fn weight(&self) -> f64 {
+        if *self == Self::ANY {
+            return 1.0;
+        }
         self.iter().map(frequency).sum()
     }
 }
@@ -166,17 +178,17 @@ fn expand(hir: &Hir) -> Vec<Vec<Unit>> {
                 if copy == copies.div_ceil(2)
                     && let Some(between) = &between
                 {
-                    out = product(&out, between).unwrap_or_default();
+                    out = product(out, between).unwrap_or_else(|same| same);
                 }
-                match product(&out, &sub) {
-                    Some(next) => out = next,
-                    None => return gap(hir),
+                match product(out, &sub) {
+                    Ok(next) => out = next,
+                    Err(_) => return gap(hir),
                 }
             }
             if copies == 1
                 && let Some(between) = &between
             {
-                out = product(&out, between).unwrap_or_default();
+                out = product(out, between).unwrap_or_else(|same| same);
             }
             out
         }
@@ -184,9 +196,9 @@ fn expand(hir: &Hir) -> Vec<Vec<Unit>> {
             let mut out = vec![vec![]];
             for part in parts {
                 let next = expand(part);
-                out = match product(&out, &next) {
-                    Some(next) => next,
-                    None => product(&out, &gap(part)).unwrap_or_default(),
+                out = match product(out, &next) {
+                    Ok(next) => next,
+                    Err(out) => product(out, &gap(part)).unwrap_or_else(|same| same),
                 };
             }
             out
@@ -204,19 +216,29 @@ fn expand(hir: &Hir) -> Vec<Vec<Unit>> {
     }
 }
 
-fn product(left: &[Vec<Unit>], right: &[Vec<Unit>]) -> Option<Vec<Vec<Unit>>> {
+fn product(
+    mut left: Vec<Vec<Unit>>,
+    right: &[Vec<Unit>],
+) -> Result<Vec<Vec<Unit>>, Vec<Vec<Unit>>> {
     if left.len() * right.len() > MAX_PATHS {
-        return None;
+        return Err(left);
+    }
+    if let [only] = right {
+        for path in &mut left {
+            path.extend_from_slice(only);
+        }
+        return Ok(left);
     }
     let mut out = Vec::with_capacity(left.len() * right.len());
-    for a in left {
+    for a in &left {
         for b in right {
-            let mut path = a.clone();
-            path.extend(b.iter().cloned());
+            let mut path = Vec::with_capacity(a.len() + b.len());
+            path.extend_from_slice(a);
+            path.extend_from_slice(b);
             out.push(path);
         }
     }
-    Some(out)
+    Ok(out)
 }
 
 /// The longest run of single bytes that every way through the pattern has at least.
@@ -386,15 +408,18 @@ const COMMON: [&[u8]; 58] = [
 ];
 
 fn common(sets: &[Set; 4]) -> bool {
-    COMMON.iter().any(|word| {
-        word.windows(3)
-            .any(|w| w.iter().zip(sets).all(|(b, s)| s.has(*b) && s.len() <= 2))
-            || word.windows(3).any(|w| {
-                w.iter()
-                    .zip(&sets[1..])
-                    .all(|(b, s)| s.has(*b) && s.len() <= 2)
-            })
-    })
+    let small = |s: &Set| s.len() <= 2;
+    let (head, tail) = (sets[..3].iter().all(small), sets[1..].iter().all(small));
+    (head || tail)
+        && COMMON.iter().any(|word| {
+            word.windows(3)
+                .any(|w| w.iter().zip(sets).all(|(b, s)| s.has(*b) && s.len() <= 2))
+                || word.windows(3).any(|w| {
+                    w.iter()
+                        .zip(&sets[1..])
+                        .all(|(b, s)| s.has(*b) && s.len() <= 2)
+                })
+        })
 }
 
 /// How often a folded byte occurs in program text and records, roughly.

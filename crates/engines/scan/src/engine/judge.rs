@@ -45,17 +45,17 @@ pub(super) fn secret(ready: &Ready, path: &str, text: &[u8], m: &Matched) -> Opt
         }
         why.entropy = true;
     }
-    if let Some(pattern) = &ready.pattern {
-        if !pattern.allow.is_empty() {
-            let (from, to) = line(text, m.whole.0, m.whole.1);
-            let whole = &text[m.whole.0..m.whole.1];
-            if pattern
-                .allow
-                .iter()
-                .any(|a| a.allows(path, value, whole, &text[from..to]))
-            {
-                return None;
-            }
+    if let Some(pattern) = &ready.pattern
+        && !pattern.allow.is_empty()
+    {
+        let (from, to) = line(text, m.whole.0, m.whole.1);
+        let whole = &text[m.whole.0..m.whole.1];
+        if pattern
+            .allow
+            .iter()
+            .any(|a| a.allows(path, value, whole, &text[from..to]))
+        {
+            return None;
         }
     }
     if d.class != Class::Secret {

@@ -425,20 +425,21 @@ impl Pass<'_> {
             }
             return;
         }
-        if len <= 3 && text.get(end) == Some(&b'.') && text[start].is_ascii_digit() {
-            if let Some(owner) = b.owner(Builtin::Ipv4)
-                && let Some((s, e, c)) = builtin::net::ipv4(text, start)
-            {
-                self.plain(owner, s, e, c);
-            }
+        if len <= 3
+            && text.get(end) == Some(&b'.')
+            && text[start].is_ascii_digit()
+            && let Some(owner) = b.owner(Builtin::Ipv4)
+            && let Some((s, e, c)) = builtin::net::ipv4(text, start)
+        {
+            self.plain(owner, s, e, c);
         }
-        if len >= 4 && text[start].is_ascii_alphabetic() {
-            if let Some(owner) = b.owner(Builtin::Iban)
-                && let Some(e) = builtin::iban::at(text, start)
-            {
-                self.plain(owner, start, e, 0.95);
-                return;
-            }
+        if len >= 4
+            && text[start].is_ascii_alphabetic()
+            && let Some(owner) = b.owner(Builtin::Iban)
+            && let Some(e) = builtin::iban::at(text, start)
+        {
+            self.plain(owner, start, e, 0.95);
+            return;
         }
         if (26..=35).contains(&len)
             && let Some(owner) = b.owner(Builtin::Bitcoin)
@@ -539,6 +540,9 @@ impl Pass<'_> {
             if text[start..end].iter().any(u8::is_ascii_lowercase) {
                 base *= 0.6;
             }
+            if !separated && self.columns.is_none() && in_number_table(text, start, end) {
+                base *= 0.5;
+            }
             let (confidence, why) = self.in_context(ready, (start, end), base, why);
             self.hits.push(Hit {
                 detector: owner,
@@ -549,6 +553,31 @@ impl Pass<'_> {
             });
         }
     }
+}
+
+/// Whether the value stands in a list of long numbers, as tables of constants are.
+fn in_number_table(text: &[u8], start: usize, end: usize) -> bool {
+    let blank = |b: &&u8| matches!(**b, b' ' | b'\n' | b'\r' | b'\t');
+    let before = &text[start.saturating_sub(64)..start];
+    let mut left = before.iter().rev().skip_while(blank);
+    let mut right = text[end..text.len().min(end + 64)].iter().skip_while(blank);
+    let comma = |b: Option<&u8>| b == Some(&b',');
+    let (l, r) = (comma(left.next()), comma(right.next()));
+    let digits = |n: usize| n + 3 >= end - start && n >= 8;
+    let many_left = l
+        && digits(
+            left.skip_while(blank)
+                .take_while(|b| b.is_ascii_digit())
+                .count(),
+        );
+    let many_right = r
+        && digits(
+            right
+                .skip_while(blank)
+                .take_while(|b| b.is_ascii_digit())
+                .count(),
+        );
+    many_left || many_right
 }
 
 /// Letters and digits alone, in capitals.

@@ -5,7 +5,7 @@ use crate::detector::Class;
 
 /// Sorts by place and drops what another hit covers better.
 pub(super) fn resolve(scanner: &Scanner, hits: &mut Vec<Hit>) {
-    hits.sort_by(|a, b| (a.start, a.end, a.detector).cmp(&(b.start, b.end, b.detector)));
+    hits.sort_by_key(|a| (a.start, a.end, a.detector));
     hits.dedup_by(|a, b| (a.start, a.end, a.detector) == (b.start, b.end, b.detector));
     if scanner.options.overlaps {
         return;

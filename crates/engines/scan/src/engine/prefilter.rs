@@ -26,6 +26,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Prefilter {
     bitmap: Box<[u64; WORDS]>,
+    /// The same by another hash: what passes both is nearly always there.
+    second: Box<[u64; WORDS]>,
     slots: Box<[Slot]>,
     mask: usize,
     shift: u32,
@@ -42,6 +44,11 @@ struct Slot {
 #[inline]
 fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)
+}
+
+#[inline]
+fn other_hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0xC2B2_AE35) >> (32 - BITS)
 }
 
 /// The high bits of the product: the low ones would not tell grams apart by their last byte.
@@ -63,11 +70,14 @@ impl Prefilter {
             .collect();
         all.sort_by_key(|a| (a.0, a.1));
         let mut bitmap = Box::new([0_u64; WORDS]);
+        let mut second = Box::new([0_u64; WORDS]);
         let mut entries = Vec::with_capacity(all.len());
         let mut runs: Vec<Slot> = Vec::new();
         for (gram, owner, g) in all {
             let h = hash(gram);
             bitmap[(h >> 6) as usize] |= 1 << (h & 63);
+            let h = other_hash(gram);
+            second[(h >> 6) as usize] |= 1 << (h & 63);
             if runs.last().is_none_or(|r| r.gram != gram) {
                 let at = entries.len() as u32;
                 runs.push(Slot {
@@ -102,6 +112,7 @@ impl Prefilter {
         }
         Self {
             bitmap,
+            second,
             slots,
             mask: size - 1,
             shift,
@@ -164,6 +175,10 @@ impl Prefilter {
 
     #[inline]
     fn look_up(&self, text: &[u8], at: usize, gram: u32, hit: &mut impl FnMut(usize, &Entry)) {
+        let h = other_hash(gram);
+        if self.second[(h >> 6) as usize & (WORDS - 1)] >> (h & 63) & 1 == 0 {
+            return;
+        }
         let mut i = spread(gram, self.shift);
         loop {
             let slot = self.slots[i];

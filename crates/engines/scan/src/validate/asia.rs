@@ -5,7 +5,7 @@ use super::{Check, LATEST_YEAR, all_digits, d, date, digits, luhn, number, sum, 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("au.abn", au_abn),
     ("au.acn", |v| {
-        digits(v, 9) && (sum(v, &[8, 7, 6, 5, 4, 3, 2, 1]) + d(v, 8)) % 10 == 0
+        digits(v, 9) && (sum(v, &[8, 7, 6, 5, 4, 3, 2, 1]) + d(v, 8)).is_multiple_of(10)
     }),
     ("au.tfn", au_tfn),
     ("au.medicare", au_medicare),
@@ -56,8 +56,8 @@ fn au_abn(v: &[u8]) -> bool {
 fn au_tfn(v: &[u8]) -> bool {
     all_digits(v)
         && match v.len() {
-            8 => sum(v, &[1, 4, 3, 7, 5, 8, 6, 9]) % 11 == 0,
-            9 => sum(v, &[1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 == 0,
+            8 => sum(v, &[1, 4, 3, 7, 5, 8, 6, 9]).is_multiple_of(11),
+            9 => sum(v, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11),
             _ => false,
         }
 }

@@ -35,7 +35,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("gr.vat", gr_vat),
     ("hr.oib", |v| digits(v, 11) && mod_11_10(v)),
     ("hu.anum", |v| {
-        digits(v, 8) && sum(v, &[9, 7, 3, 1, 9, 7, 3, 1]) % 10 == 0
+        digits(v, 8) && sum(v, &[9, 7, 3, 1, 9, 7, 3, 1]).is_multiple_of(10)
     }),
     ("ie.pps", ie_pps),
     ("it.codicefiscale", it_codicefiscale),
@@ -501,7 +501,7 @@ fn nl_bsn(v: &[u8]) -> bool {
     }
     let full = [&b"000000000"[..9 - v.len()], v].concat();
     let total = sum(&full, &[9, 8, 7, 6, 5, 4, 3, 2]);
-    (total + 11 - d(&full, 8)) % 11 == 0
+    (total + 11 - d(&full, 8)).is_multiple_of(11)
 }
 
 /// The old form of the tax number (from the citizen's number) or the new one (MOD 97-10).
@@ -519,7 +519,7 @@ fn nl_vat(v: &[u8]) -> bool {
 }
 
 fn pl_pesel(v: &[u8]) -> bool {
-    if !digits(v, 11) || (sum(v, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) + d(v, 10)) % 10 != 0 {
+    if !digits(v, 11) || !(sum(v, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) + d(v, 10)).is_multiple_of(10) {
         return false;
     }
     let month = two(v, 2);

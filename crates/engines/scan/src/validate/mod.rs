@@ -109,7 +109,7 @@ pub(crate) fn luhn(v: &[u8]) -> bool {
             }
         })
         .sum();
-    total % 10 == 0
+    total.is_multiple_of(10)
 }
 
 /// ISO/IEC 7064, MOD 11,10.

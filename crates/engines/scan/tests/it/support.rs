@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 /// The folder of the shared data, or `None` (said aloud) when it is absent.
+#[allow(clippy::disallowed_methods)] // Tests are told where the data lies.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SEALWRIGHT_SHARED_DATA")
         .map(PathBuf::from)
