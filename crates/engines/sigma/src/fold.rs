@@ -59,13 +59,30 @@ pub fn fold(text: &str) -> String {
 
 /// Appends the folded form of a text.
 pub fn fold_into(text: &str, out: &mut String) {
-    if text.is_ascii() {
+    let mut rest = text;
+    loop {
+        // Runs of ASCII, which most texts are as a whole, are folded in bulk.
+        let (plain, other) = rest.split_at(ascii_prefix(rest.as_bytes()));
         let start = out.len();
-        out.push_str(text);
+        out.push_str(plain);
         out[start..].make_ascii_lowercase();
-    } else {
-        out.extend(text.chars().map(fold_char));
+        let mut chars = other.chars();
+        let Some(c) = chars.next() else { return };
+        out.push(fold_char(c));
+        rest = chars.as_str();
     }
+}
+
+fn ascii_prefix(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 64;
+    let blocks = bytes.chunks(BLOCK).take_while(|b| b.is_ascii()).count();
+    let start = (blocks * BLOCK).min(bytes.len());
+    start
+        + bytes[start..]
+            .iter()
+            .take(BLOCK)
+            .take_while(|b| b.is_ascii())
+            .count()
 }
 
 #[cfg(test)]
