@@ -82,7 +82,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn deny() -> Result<()> {
     let tool = setup::cargo_deny()?;
     call(std::process::Command::new(tool).current_dir(root()).args([
-        "--offline",
         "check",
         "--hide-inclusion-graph",
         "licenses",

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use sealwright_billing::cli::{BillingCommand, Needs};
 use sealwright_config::{Config, Inputs, Loaded};
 use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 
@@ -54,6 +55,11 @@ enum Command {
         listen: Option<String>,
     },
     Demo(demo::DemoArgs),
+    /// Usage, meters, price books, invoices
+    Billing {
+        #[command(subcommand)]
+        command: BillingCommand,
+    },
     /// The stored events: ask, keep, erase
     Lake {
         #[command(subcommand)]
@@ -171,6 +177,15 @@ async fn run(cli: Cli) -> Result<bool> {
             return Ok(true);
         }
         Command::Verify(args) => return verify::run(args, json, &mut out),
+        Command::Billing { command } if command.needs() == Needs::Nothing => {
+            let mut output = sealwright_billing::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+                terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            };
+            return Ok(sealwright_billing::cli::run_offline(command, &mut output)?);
+        }
         _ => {}
     }
     let listen = match &cli.command {
@@ -245,8 +260,39 @@ async fn run(cli: Cli) -> Result<bool> {
             installation.state.settle().await?;
             Ok(yes)
         }
+        Command::Billing { command } => {
+            let mut output = sealwright_billing::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+                terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            };
+            billing(config, &command, &mut output).await
+        }
         Command::Docs(_) | Command::Verify(_) => Ok(true),
     }
+}
+
+/// Billing's commands on the data folder; with the log and the lake only where a command needs them.
+async fn billing(
+    config: Config,
+    command: &BillingCommand,
+    output: &mut sealwright_billing::cli::Output<'_>,
+) -> Result<bool> {
+    if command.needs() == Needs::State {
+        let state = State::open(config).await?;
+        let services = crate::systems::billing_services(&state, None);
+        let yes = sealwright_billing::cli::run(&services, command, output).await?;
+        state.settle().await?;
+        return Ok(yes);
+    }
+    let installation = Installation::open(config).await?;
+    installation.consume().await?;
+    let services = crate::systems::billing_services(&installation.state, Some(&installation));
+    let yes = sealwright_billing::cli::run(&services, command, output).await?;
+    installation.consume().await?;
+    installation.state.settle().await?;
+    Ok(yes)
 }
 
 async fn lake(

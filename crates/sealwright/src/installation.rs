@@ -12,7 +12,9 @@ use sealwright_billing::service::price_book::PriceBookService;
 use sealwright_billing::service::usage::UsageService;
 use sealwright_config::Config;
 use sealwright_core::{Clock, SystemClock};
-use sealwright_events::{Admit, Catalogue, EventLog, StoreConsumer};
+use sealwright_events::{
+    Admit, Catalogue, EventLog, History as _, ReadLimit, StoreConsumer, catch_up,
+};
 use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOptions, StoreLog};
 use sealwright_lake::{Lake, LakeWriter, WritePolicy};
 use sealwright_ledger::Ledger;
@@ -176,6 +178,18 @@ impl Installation {
             invoices,
             history,
         })
+    }
+}
+
+impl Installation {
+    /// Lets everything in the log take effect, and the lake hold it: for commands, which end at once.
+    pub(crate) async fn consume(&self) -> Result<()> {
+        let (log, limit) = (self.events.as_ref(), ReadLimit::default());
+        catch_up(log, self.metering.as_ref(), limit)
+            .await
+            .context("metering")?;
+        self.history.catch_up().await?;
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ mod installation;
 mod scheduled;
 mod senders;
 mod serve;
+mod sink;
 mod systems;
 mod verify;
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use sealwright_billing::api::BillingApi;
 use sealwright_billing::pages::BillingPages;
+use sealwright_billing::service::import::{Importer, ParquetOpener, ParquetRows};
+use sealwright_events::{Admit, Catalogue};
 use sealwright_ledger::pages::LedgerPages;
 use sealwright_web::{ChromeSource, Nav};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::installation::Installation;
+use crate::installation::{Installation, State};
+use crate::sink::IntakeSink;
 
 /// The HTTP interfaces of the systems.
 pub(crate) fn api(installation: &Installation) -> OpenApiRouter {
@@ -25,6 +28,45 @@ fn billing(installation: &Installation) -> BillingApi {
         directory: state.access.directory().clone(),
         clock: Arc::clone(&state.clock),
     }
+}
+
+/// What billing's commands work with; with an installation also invoices and imports.
+pub(crate) fn billing_services(
+    state: &State,
+    installation: Option<&Installation>,
+) -> sealwright_billing::cli::Services {
+    sealwright_billing::cli::Services {
+        usage: state.usage.clone(),
+        books: state.books.clone(),
+        directory: state.access.directory().clone(),
+        clock: Arc::clone(&state.clock),
+        invoices: installation.map(|all| Arc::clone(&all.invoices)),
+        importer: installation.map(importer),
+    }
+}
+
+fn importer(installation: &Installation) -> Importer {
+    let state = &installation.state;
+    let sink = Arc::new(IntakeSink(installation.intake.clone()));
+    let checks: Vec<Arc<dyn Admit>> = vec![
+        Arc::new(Catalogue),
+        Arc::clone(&state.meters) as Arc<dyn Admit>,
+    ];
+    Importer::new(
+        state.store.clone(),
+        Arc::clone(&state.clock),
+        sink,
+        checks,
+        Some(parquet()),
+    )
+}
+
+/// Parquet files are read by the lake's library; an import sees rows of JSON.
+fn parquet() -> ParquetOpener {
+    Arc::new(|path: &std::path::Path| {
+        let rows = sealwright_lake::read_parquet_rows(path).map_err(|error| error.to_string())?;
+        Ok(Box::new(rows.map(|row| row.map_err(|error| error.to_string()))) as ParquetRows)
+    })
 }
 
 /// The HTTP interfaces without anything behind them: for the reference.

@@ -12,7 +12,9 @@ const MOST_LINES: usize = 800;
 /// What an engine may not name: it gets data and `now`, and gives a decision.
 const NOT_IN_ENGINES: &[&str] = &[
     "std::fs",
-    "std::net",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
     "std::env::",
     "std::process",
     "SystemTime::now",

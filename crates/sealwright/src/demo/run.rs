@@ -12,7 +12,6 @@ use sealwright_billing::model::InvoiceState;
 use sealwright_billing::service::usage::{month_start, next_month};
 use sealwright_config::Config;
 use sealwright_core::{TenantId, TenantScope, UnixMicros};
-use sealwright_events::{History as _, ReadLimit, catch_up};
 use sealwright_intake::AppendOptions;
 use sealwright_rating::Format;
 use sealwright_telemetry::Metrics;
@@ -128,12 +127,7 @@ async fn fill(installation: &Installation) -> Result<Summary> {
     let tenants = tenants(installation, from).await?;
     let total = events.total() as u64;
     append(installation, events, &tenants).await?;
-    let limit = ReadLimit::default();
-    let log = installation.events.as_ref();
-    catch_up(log, installation.metering.as_ref(), limit)
-        .await
-        .context("metering")?;
-    installation.history.catch_up().await?;
+    installation.consume().await?;
     invoices(installation, from, now).await?;
     state.settle().await?;
     let everything = sealwright_billing::model::Span {
