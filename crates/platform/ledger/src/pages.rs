@@ -244,7 +244,7 @@ async fn list(visit: Visit) -> Answer {
     if !chosen.is_empty() {
         body = body.link("Show all entries", &visit.to("/console/ledger"));
     }
-    body = body.with(&Panel::new("Check it yourself", &check(&visit)));
+    body = body.with(&Panel::new("Check it yourself", &check(&visit)).flush());
     Ok(Page::new("Ledger", visit.chrome(Vec::new()), &body).into_response())
 }
 
@@ -303,18 +303,24 @@ fn figures(visit: &Visit) -> Result<Figures, Refusal> {
     Ok(Figures::new(figures))
 }
 
-fn check(visit: &Visit) -> Markup {
+fn check(visit: &Visit) -> Definitions {
     let key = visit.pages.ledger.verifier_key().to_string();
-    Markup::new()
-        .text(
-            "The tree is static files in the C2SP tlog-tiles form, read by other people's tools. \
-             Keep this key somewhere else than here; it verifies every checkpoint:",
+    Definitions::new()
+        .item(
+            "Form",
+            "static files in the C2SP tlog-tiles form, which other people's tools read",
         )
-        .with(&Command::new("The verifier key", &key))
-        .with(&Command::new(
-            "Command that checks every entry, tile and signature",
-            "sealwright ledger verify",
-        ))
+        .item(
+            "Verifier key; keep it somewhere else than here",
+            Markup::of(&Command::new("The verifier key", &key)),
+        )
+        .item(
+            "Every entry, tile and signature",
+            Markup::of(&Command::new(
+                "Command that checks every entry, tile and signature",
+                "sealwright ledger verify",
+            )),
+        )
 }
 
 /// `GET /console/ledger/{id}`.

@@ -59,7 +59,7 @@ pub(super) fn invoice_table(visit: &Visit, id: &str, title: &str, invoices: &[In
     let columns = vec![
         Column::text("invoice", "Invoice"),
         Column::text("tenant", "Tenant"),
-        Column::text("period", "Period"),
+        Column::time("period", "Period"),
         Column::number("total", "Total"),
         Column::text("currency", "Currency"),
         Column::text("state", "State"),
