@@ -543,7 +543,7 @@ fn weigh(
         if operator == b'-' && value.starts_with(b"-") {
             return None;
         }
-        if !plain_values(path) && !(digits >= 2 && letters >= 3 && value.len() >= 12) {
+        if !plain_values(path) && (digits < 2 || letters < 3 || value.len() < 12) {
             return None;
         }
     }

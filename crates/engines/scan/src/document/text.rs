@@ -101,30 +101,48 @@ pub(crate) fn utf16_in(bytes: &[u8], word: &str) -> bool {
     memchr::memmem::find(bytes, &wide).is_some()
 }
 
-/// The text with the escapes of JSON and of programs undone (`\u0040`, `\x40`, `\/`, `=40`), or
-/// `None` when it has none that stand for printable characters.
+/// The lines that have escapes of JSON or of programs in them (`\u0040`, `\x40`, `\/`), with the
+/// escapes undone, or `None` when there are none.
 pub(crate) fn unescaped(bytes: &[u8]) -> Option<View> {
-    let u = memchr::memmem::find(bytes, b"\\u00").is_some()
-        || memchr::memmem::find(bytes, b"\\x").is_some()
-        || memchr::memmem::find(bytes, b"\\/").is_some();
-    if !u {
-        return None;
-    }
     let mut view = View::default();
     let hex = |s: &[u8]| {
         std::str::from_utf8(s)
             .ok()
             .and_then(|t| u32::from_str_radix(t, 16).ok())
     };
-    let mut from = 0;
+    let telling = |at: usize| {
+        matches!(bytes.get(at + 1), Some(b'/' | b'x')) || bytes.get(at + 1..at + 4) == Some(b"u00")
+    };
+    let mut done = 0;
+    for first in memchr::memchr_iter(b'\\', bytes) {
+        if first < done || !telling(first) {
+            continue;
+        }
+        let start = memchr::memrchr(b'\n', &bytes[done..first]).map_or(done, |i| done + i + 1);
+        let end = memchr::memchr(b'\n', &bytes[first..]).map_or(bytes.len(), |i| first + i + 1);
+        line(&mut view, bytes, start, end, hex);
+        done = end;
+    }
+    view.finish(bytes.len());
+    (!view.bytes.is_empty()).then_some(view)
+}
+
+fn line(
+    view: &mut View,
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+    hex: impl Fn(&[u8]) -> Option<u32>,
+) {
     let mut buffer = [0_u8; 4];
-    for at in memchr::memchr_iter(b'\\', bytes) {
+    let mut from = start;
+    for at in memchr::memchr_iter(b'\\', &bytes[start..end]).map(|i| start + i) {
         if at < from {
             continue;
         }
         let (c, used) = match bytes.get(at + 1) {
-            Some(b'u') => (bytes.get(at + 2..at + 6).and_then(hex), 6),
-            Some(b'x') => (bytes.get(at + 2..at + 4).and_then(hex), 4),
+            Some(b'u') => (bytes.get(at + 2..at + 6).and_then(&hex), 6),
+            Some(b'x') => (bytes.get(at + 2..at + 4).and_then(&hex), 4),
             Some(b'/') => (Some(u32::from(b'/')), 2),
             Some(b'n') => (Some(u32::from(b'\n')), 2),
             Some(b't') => (Some(u32::from(b'\t')), 2),
@@ -136,9 +154,7 @@ pub(crate) fn unescaped(bytes: &[u8]) -> Option<View> {
         };
         view.push(&bytes[from..at], from, Ratio::Same);
         view.push(c.encode_utf8(&mut buffer).as_bytes(), at, Ratio::Point);
-        from = at + used;
+        from = (at + used).min(end);
     }
-    view.push(&bytes[from..], from, Ratio::Same);
-    view.finish(bytes.len());
-    Some(view)
+    view.push(&bytes[from..end], from, Ratio::Same);
 }

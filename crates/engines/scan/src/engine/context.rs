@@ -202,7 +202,11 @@ impl Around {
 
 /// Whether a word stands in normal text: a short one alone, a long one as the start of a word.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find_iter(text, word).any(|i| {
+    let Some(first) = word.first() else {
+        return false;
+    };
+    let starts = memchr::memchr_iter(*first, text).filter(|i| text[*i..].starts_with(word));
+    starts.into_iter().any(|i| {
         let before = i == 0 || !text[i - 1].is_ascii_alphabetic();
         let after = text
             .get(i + word.len())
