@@ -192,9 +192,9 @@ pub(super) async fn events(visit: Visit, Path((id, row)): Path<(String, String)>
                 .code(&root.to_string())
                 .text(" ")
                 .with(&if holds {
-                    Badge::new(Tone::Good, "computed again now: the same")
+                    Badge::new(Tone::Good, "computed again: same")
                 } else {
-                    Badge::new(Tone::Bad, "the kept events give another root")
+                    Badge::new(Tone::Bad, "computed again: another")
                 })
         }
         _ => Markup::from("none: a draft seals nothing"),
