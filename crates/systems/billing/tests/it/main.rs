@@ -6,6 +6,8 @@
     missing_docs
 )]
 
+mod cli;
+mod import;
 mod pages;
 mod render;
 mod sample;

@@ -121,6 +121,22 @@ impl<'a> Maker<'a> {
                 })?;
                 (!found.is_null()).then(|| found.clone())
             }
+            Cells::Members(members) => {
+                let read = |raw: &serde_json::value::RawValue| {
+                    serde_json::from_str::<Value>(raw.get()).ok()
+                };
+                let found = match members.get(name) {
+                    Some(raw) => read(raw)?,
+                    None => {
+                        let (first, rest) = name.split_once('.')?;
+                        let value = read(members.get(first)?)?;
+                        rest.split('.')
+                            .try_fold(&value, |value, part| value.get(part))?
+                            .clone()
+                    }
+                };
+                (!found.is_null()).then_some(found)
+            }
             Cells::Event(_) => None,
         }
     }

@@ -35,6 +35,8 @@ pub(super) enum Cells {
     /// With the index of each column of the header.
     Record(csv::StringRecord),
     Object(Map<String, Value>),
+    /// An object whose members are read only where a mapping asks for them.
+    Members(HashMap<String, Box<RawValue>>),
     /// A CloudEvent as it stands in the file.
     Event(Vec<u8>),
 }
@@ -64,6 +66,9 @@ enum Source {
     },
 }
 
+/// An element of an array, its end, or what is wrong with the array.
+type Element = Result<Option<(Place, Box<RawValue>)>, &'static str>;
+
 /// Reads rows one after the other.
 pub(super) struct Rows {
     source: Source,
@@ -81,7 +86,7 @@ impl Rows {
         parquet: Option<&ParquetOpener>,
     ) -> Result<Self, ImportError> {
         let fault = |detail: String| ImportError::File {
-            place: file.to_owned(),
+            place: format!("{file}:1:1"),
             detail,
         };
         let mut header = HashMap::new();
@@ -272,7 +277,7 @@ impl Rows {
             return Ok(None);
         }
         input.begin_row();
-        let mut step = || -> io::Result<Result<Option<(Place, Box<RawValue>)>, &'static str>> {
+        let mut step = || -> io::Result<Element> {
             input.skip_space()?;
             if *bracket && input.peek()? == Some(b']') {
                 input.take()?;
@@ -335,7 +340,7 @@ fn cells(place: Place, text: Vec<u8>, event: bool) -> Result<Row, Fault> {
     match serde_json::from_slice::<Object>(&text) {
         Ok(object) => Ok(Row {
             place,
-            cells: Cells::Object(object.0),
+            cells: Cells::Members(object.0),
         }),
         Err(error) => {
             // The line and column of the error count from the start of the row.
@@ -358,7 +363,7 @@ fn cells(place: Place, text: Vec<u8>, event: bool) -> Result<Row, Fault> {
 }
 
 /// An object whose members have different names: of two values of one name, nobody could say which counts.
-struct Object(Map<String, Value>);
+struct Object(HashMap<String, Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -371,7 +376,7 @@ impl<'de> Deserialize<'de> for Object {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut members = Map::new();
+                let mut members = HashMap::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if members.contains_key(&name) {
                         return Err(serde::de::Error::custom(format!(
