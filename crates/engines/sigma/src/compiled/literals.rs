@@ -50,27 +50,55 @@ fn gram(w: &[u8]) -> u32 {
     u32::from_le_bytes([w[0], w[1], w[2], w[3]])
 }
 
-impl Literals {
-    /// Literals are known by their index.
-    pub(crate) fn new(texts: &[&str]) -> Result<Self, BuildError> {
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
-        for t in texts {
+/// For each literal of a rule set the four bytes that stand for it; found once, used by all plans.
+#[derive(Debug, Default)]
+pub(crate) struct Grams {
+    counts: FxHashMap<u32, u32>,
+    best: FxHashMap<Box<str>, Option<u32>>,
+}
+
+impl Grams {
+    pub(crate) fn new<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let mut out = Self::default();
+        for t in texts.clone() {
             for w in t.as_bytes().windows(GRAM) {
-                *counts.entry(gram(w)).or_default() += 1;
+                *out.counts.entry(gram(w)).or_default() += 1;
             }
         }
+        for t in texts {
+            if !out.best.contains_key(t) {
+                out.best.insert(t.into(), out.rarest(t));
+            }
+        }
+        out
+    }
+
+    fn rarest(&self, text: &str) -> Option<u32> {
+        let windows = text.as_bytes().windows(GRAM).enumerate();
+        let count = |w| self.counts.get(&gram(w)).copied().unwrap_or(0);
+        let best = windows.min_by_key(|(i, w)| (count(w) + commonness(w), *i))?;
+        u32::try_from(best.0).ok()
+    }
+
+    /// Where in a literal its gram is; `None` for shorter ones.
+    fn offset(&self, text: &str) -> Option<u32> {
+        self.best
+            .get(text)
+            .copied()
+            .unwrap_or_else(|| self.rarest(text))
+    }
+}
+
+impl Literals {
+    /// Literals are known by their index.
+    pub(crate) fn new(texts: &[&str], known: &Grams) -> Result<Self, BuildError> {
         let mut chosen: Vec<(u32, Place)> = Vec::new();
         let (mut short_texts, mut short_ids) = (Vec::new(), Vec::new());
         for (id, t) in texts.iter().enumerate() {
             let literal = u32::try_from(id).unwrap_or(u32::MAX);
-            let best = t
-                .as_bytes()
-                .windows(GRAM)
-                .enumerate()
-                .min_by_key(|(i, w)| (counts[&gram(w)] + commonness(w), *i));
-            match best {
-                Some((i, w)) => {
-                    let offset = u32::try_from(i).unwrap_or(u32::MAX);
+            match known.offset(t) {
+                Some(offset) => {
+                    let w = &t.as_bytes()[offset as usize..offset as usize + GRAM];
                     chosen.push((gram(w), Place { literal, offset }));
                 }
                 None => {
@@ -186,7 +214,8 @@ mod tests {
         ) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let mut found = Vec::new();
-            Literals::new(&texts).unwrap().visit(&text, |l| found.push(l as usize));
+            let grams = Grams::new(texts.iter().copied());
+            Literals::new(&texts, &grams).unwrap().visit(&text, |l| found.push(l as usize));
             found.sort_unstable();
             found.dedup();
             let expected: Vec<usize> =

@@ -20,6 +20,7 @@ mod plan;
 mod pred;
 mod witness;
 
+use literals::Grams;
 use plan::Plan;
 use pred::{Builder, Expr, Pred};
 use witness::{Atom, witness};
@@ -93,6 +94,7 @@ pub struct RuleSet {
     compiled: Vec<Compiled>,
     preds: Vec<Pred>,
     fields: FieldTable,
+    grams: Grams,
     unresolved: Vec<Unresolved>,
     options: Options,
     source_ids: [Option<FieldId>; 3],
@@ -150,6 +152,13 @@ impl RuleSet {
         for c in &mut compiled {
             c.atoms = witness(&c.expr, &builder.preds).map(|w| w.atoms.into());
         }
+        let atoms = compiled
+            .iter()
+            .flat_map(|c| c.atoms.iter().flat_map(|a| a.iter()));
+        let grams = Grams::new(atoms.filter_map(|a| match a {
+            Atom::Literal(_, t) | Atom::Keyword(t) => Some(&**t),
+            _ => None,
+        }));
         let source_ids = [0, 1, 2]
             .map(|i| Some(&options.source_fields[i]).filter(|n| !n.is_empty()))
             .map(|n| n.map(|n| fields.intern(n)));
@@ -176,6 +185,7 @@ impl RuleSet {
             compiled,
             preds: builder.preds,
             fields,
+            grams,
             unresolved,
             options,
             source_ids,
@@ -263,9 +273,10 @@ impl RuleSet {
             .zip(admitted)
             .enumerate()
             .filter(|(_, (_, a))| **a);
-        Arc::new(Plan::build(rules.map(|(i, (c, _))| {
-            (u32::try_from(i).unwrap_or(u32::MAX), c.atoms.as_deref())
-        })))
+        Arc::new(Plan::build(
+            rules.map(|(i, (c, _))| (u32::try_from(i).unwrap_or(u32::MAX), c.atoms.as_deref())),
+            &self.grams,
+        ))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::literals::Literals;
+use super::literals::{Grams, Literals};
 use super::witness::Atom;
 use crate::flat::Flat;
 use crate::yaml::Number;
@@ -66,7 +66,10 @@ struct Draft<'a> {
 
 impl Plan {
     /// Builds a plan from (rule, atoms); no atoms means always.
-    pub(crate) fn build<'a>(rules: impl Iterator<Item = (u32, Option<&'a [Atom]>)>) -> Self {
+    pub(crate) fn build<'a>(
+        rules: impl Iterator<Item = (u32, Option<&'a [Atom]>)>,
+        grams: &Grams,
+    ) -> Self {
         let mut plan = Self::default();
         let mut drafts: std::collections::BTreeMap<u32, Draft<'a>> = Default::default();
         let mut keywords: FxHashMap<&'a str, Vec<u32>> = FxHashMap::default();
@@ -98,7 +101,7 @@ impl Plan {
             let index = FieldIndex {
                 equal: plan.table(draft.equal),
                 tail: plan.table(draft.tail),
-                literals: plan.literals(draft.literal),
+                literals: plan.literals(draft.literal, grams),
                 present: plan.list(&draft.present),
             };
             plan.fields[field] = Some(Box::new(index));
@@ -117,9 +120,9 @@ impl Plan {
             p.dedup();
             p
         });
-        plan.keywords = plan.literals(keywords).map(|searched| Keywords {
+        plan.keywords = plan.literals(keywords, grams).map(|searched| Keywords {
             searched,
-            pieces: pieces.and_then(|p| Literals::new(&p).ok()),
+            pieces: pieces.and_then(|p| Literals::new(&p, grams).ok()),
         });
         plan
     }
@@ -141,11 +144,11 @@ impl Plan {
             .collect()
     }
 
-    fn literals(&mut self, draft: FxHashMap<&str, Vec<u32>>) -> Option<Searched> {
+    fn literals(&mut self, draft: FxHashMap<&str, Vec<u32>>, grams: &Grams) -> Option<Searched> {
         let mut sorted: Vec<(&str, Vec<u32>)> = draft.into_iter().collect();
         sorted.sort_unstable();
         let texts: Vec<&str> = sorted.iter().map(|(t, _)| *t).collect();
-        match Literals::new(&texts) {
+        match Literals::new(&texts, grams) {
             _ if texts.is_empty() => None,
             Ok(literals) => {
                 let lists = sorted.iter().map(|(_, r)| self.list(r)).collect();
