@@ -105,5 +105,8 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         ledger: Arc::clone(&state.ledger),
         chrome,
     });
-    Router::new().merge(billing.router()).merge(ledger.router())
+    Router::new()
+        .merge(Arc::clone(&billing).today_router(Arc::new(())))
+        .merge(billing.router())
+        .merge(ledger.router())
 }

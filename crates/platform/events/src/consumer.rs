@@ -146,9 +146,13 @@ impl<E: Effect> Consumer for StoreConsumer<E> {
 /// From the state.
 pub async fn lowest_cursor(store: &Store) -> Result<Option<u64>, StoreError> {
     let row = store
-        .fetch_one(sql("SELECT MIN(next_offset) AS lowest FROM consumer_cursor"))
+        .fetch_one(sql(
+            "SELECT MIN(next_offset) AS lowest FROM consumer_cursor",
+        ))
         .await?;
-    Ok(row.opt_int("lowest")?.and_then(|offset| u64::try_from(offset).ok()))
+    Ok(row
+        .opt_int("lowest")?
+        .and_then(|offset| u64::try_from(offset).ok()))
 }
 
 /// Reads until the cursor is at the head that the log had when the call began. Returns how many events

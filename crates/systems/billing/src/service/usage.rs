@@ -212,7 +212,8 @@ impl UsageService {
             for (hour, aggregate) in hours {
                 let at = UnixMicros(row.key.day.0 + i64::from(hour) * HOUR);
                 let inside = at.plus(HOUR) > span.from && at < span.to;
-                if !inside && !(lasting(def) && at < span.from) {
+                let carried = lasting(def) && at < span.from;
+                if !(inside || carried) {
                     continue;
                 }
                 // A level before the span lasts into its first bucket.
