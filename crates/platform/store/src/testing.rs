@@ -9,6 +9,7 @@
 //! PostgreSQL is used where `SEALWRIGHT_TEST_POSTGRES` holds the URL of a server on which
 //! databases may be created (`cargo xtask test` starts a private one); where it is absent the test says
 //! so on standard error, and `SEALWRIGHT_TEST_REQUIRE_POSTGRES=1` turns that into a failure.
+#![allow(clippy::disallowed_methods)]
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
