@@ -16,12 +16,7 @@ use crate::{demo, docs, doctor, verify};
 
 /// Run a multi-tenant SaaS, and prove how it was run.
 #[derive(Debug, Parser)]
-#[command(
-    name = "sealwright",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "sealwright", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The data folder
     #[arg(long, global = true, value_name = "DIR")]

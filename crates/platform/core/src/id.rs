@@ -4,6 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{Builder, Uuid};
@@ -20,6 +21,19 @@ pub trait IdKind {
 pub struct Id<K> {
     uuid: Uuid,
     kind: PhantomData<fn() -> K>,
+}
+
+/// How many ids this process has made in the same millisecond, below 4,096; beyond that order is left to
+/// the random bits.
+fn next_counter(millis: u64) -> u16 {
+    static LAST: Mutex<(u64, u16)> = Mutex::new((0, 0));
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    *last = if last.0 == millis {
+        (millis, (last.1 + 1).min(0x0fff))
+    } else {
+        (millis, 0)
+    };
+    last.1
 }
 
 /// Why a text is not an id of the wanted kind.
@@ -40,6 +54,11 @@ impl<K: IdKind> Id<K> {
             random.copy_from_slice(&Uuid::now_v7().as_bytes()[6..16]);
         }
         let millis = u64::try_from(now.0.max(0) / 1_000).unwrap_or(0);
+        // RFC 9562 section 6.2, method 1: a counter in the bits after the time, so that the ids of one
+        // process sort by their making within a millisecond too.
+        let counter = next_counter(millis).to_be_bytes();
+        random[0] = counter[0];
+        random[1] = counter[1];
         Self::from_uuid(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
@@ -144,6 +163,8 @@ mod tests {
         let a = Id::<Inv>::new(UnixMicros(1_000_000));
         let b = Id::<Inv>::new(UnixMicros(2_000_000));
         assert!(a < b, "ids sort by time");
+        let c = Id::<Inv>::new(UnixMicros(2_000_000));
+        assert!(b < c, "and by their making within a millisecond");
         assert_eq!(a.to_string().parse::<Id<Inv>>().unwrap(), a);
         assert_eq!(
             serde_json::from_str::<Id<Inv>>(&serde_json::to_string(&a).unwrap()).unwrap(),
