@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{call, cargo, exists, root, target};
+use crate::process::{call, exists, program, root, target};
 use crate::setup;
 
 #[derive(clap::Args)]
@@ -77,17 +77,8 @@ impl Drop for Folder {
 impl Demo {
     fn start() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("sealwright-demo-{}", std::process::id()));
-        let mut child = cargo()
-            .args([
-                "run",
-                "--quiet",
-                "--locked",
-                "--package",
-                "sealwright",
-                "--",
-                "demo",
-            ])
-            .args(["--listen", "127.0.0.1:0", "--data"])
+        let mut child = Command::new(program()?)
+            .args(["demo", "--listen", "127.0.0.1:0", "--data"])
             .arg(&folder)
             .stdout(Stdio::piped())
             .spawn()

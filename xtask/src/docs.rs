@@ -1,8 +1,10 @@
 //! Reference pages that are generated from the program itself.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
-use crate::process::{cargo, output, root};
+use crate::process::{output, program, root};
 
 /// What the program prints with `sealwright docs NAME`, and the file that holds it.
 const PAGES: &[(&str, &str)] = &[
@@ -13,20 +15,10 @@ const PAGES: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn run(check: bool) -> Result<()> {
+    let program = program()?;
     let mut stale = Vec::new();
     for (name, file) in PAGES {
-        let text = output(
-            cargo()
-                .args([
-                    "run",
-                    "--quiet",
-                    "--locked",
-                    "--package",
-                    "sealwright",
-                    "--",
-                ])
-                .args(["docs", name]),
-        )?;
+        let text = output(Command::new(&program).args(["docs", name]))?;
         let path = root().join(file);
         if std::fs::read_to_string(&path).unwrap_or_default() == text {
             continue;

@@ -1,31 +1,23 @@
 //! Every example under `examples/` runs as its README says.
 
+use std::process::Command;
+
 use anyhow::Result;
 
-use crate::process::{cargo, output, root};
+use crate::process::{output, program, root};
 
 pub(crate) fn run() -> Result<()> {
+    let program = program()?;
     let mut plans: Vec<_> = std::fs::read_dir(root().join("examples/plans"))?
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_stem()
-                .is_some_and(|stem| stem != "usage" && stem != "README")
-        })
+        .filter(|path| path.file_stem().is_some_and(|stem| stem != "usage-march"))
         .collect();
     plans.sort();
-    let usage = root().join("examples/plans/usage.csv");
+    let usage = root().join("examples/plans/usage-march.json");
     for plan in plans {
         let text = output(
-            cargo()
-                .args([
-                    "run",
-                    "--quiet",
-                    "--locked",
-                    "--package",
-                    "sealwright",
-                    "--",
-                ])
+            Command::new(&program)
                 .args(["billing", "rate", "--output", "json", "--plan"])
                 .arg(&plan)
                 .arg("--usage")

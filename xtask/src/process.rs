@@ -76,3 +76,16 @@ fn show(command: &Command) -> String {
     }
     text
 }
+
+/// The program, built with the features of the whole workspace, so that nothing is built twice.
+pub(crate) fn program() -> Result<PathBuf> {
+    call(cargo().args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "sealwright",
+    ]))?;
+    Ok(target().join("debug/sealwright"))
+}
