@@ -289,7 +289,10 @@ async fn limits_hold() {
             "WITH few AS (SELECT json FROM events LIMIT 300)
              SELECT count(*) FROM few a, few b, few c, few d
              WHERE a.json < b.json AND b.json < c.json AND c.json < d.json",
-            QueryLimits { seconds: 1, ..limits },
+            QueryLimits {
+                seconds: 1,
+                ..limits
+            },
         )
         .await
         .unwrap_err();
