@@ -9,7 +9,7 @@ use crate::postgres::is_root;
 use crate::process::{cache, call, cargo, exists, root, target};
 
 /// The version of cargo-deny that reads deny.toml.
-const CARGO_DENY: &str = "0.20";
+const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn all() -> Result<()> {
     debian_packages()?;
