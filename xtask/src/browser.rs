@@ -50,7 +50,7 @@ fn check(base: &str, link: Option<&str>, out: &std::path::Path) -> Result<()> {
     let mut command = Command::new("node");
     command
         .arg(root().join("tests/browser/console.mjs"))
-        .args(["--base", base, "--out"])
+        .args(["--quick", "--base", base, "--out"])
         .arg(out);
     if let Some(link) = link {
         command.args(["--link", link]);
