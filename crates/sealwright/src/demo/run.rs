@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -12,6 +13,7 @@ use sealwright_billing::model::InvoiceState;
 use sealwright_billing::service::usage::{month_start, next_month};
 use sealwright_config::Config;
 use sealwright_core::{TenantId, TenantScope, UnixMicros};
+use sealwright_events::History as _;
 use sealwright_intake::AppendOptions;
 use sealwright_rating::Format;
 use sealwright_telemetry::Metrics;
@@ -88,10 +90,8 @@ pub(crate) async fn run(
     config.data.folder.clone_from(&folder.path);
     let metrics = Metrics::install(env!("CARGO_PKG_VERSION"))?;
     let installation = Installation::open(config).await?;
-    if installation.state.access.directory().all().is_empty() {
-        let summary = fill(&installation).await?;
-        show(&summary, out)?;
-    } else {
+    let fresh = installation.state.access.directory().all().is_empty();
+    if !fresh {
         writeln!(
             out,
             "{} holds an installation already; it is served as it is",
@@ -99,26 +99,73 @@ pub(crate) async fn run(
         )?;
     }
     if args.once {
+        if fresh {
+            show(&fill(&installation, Consumers::Here).await?, out)?;
+        }
         installation.state.settle().await?;
         return Ok(true);
     }
     let server = Server::start(installation, metrics).await?;
-    let token = server.installation().state.access.first_link().await?;
-    match token {
+    let installation = Arc::clone(server.installation());
+    match installation.state.access.first_link().await? {
         Some(token) => writeln!(
             out,
-            "\nopen {}/welcome/{token}\n(a link for one use: it makes you the owner)",
+            "open {}/welcome/{token}\n(a link for one use: it makes you the owner)\n",
             server.url
         )?,
-        None => writeln!(out, "\nopen {}/console", server.url)?,
+        None => writeln!(out, "open {}/console\n", server.url)?,
     }
     out.flush()?;
-    server.run().await?;
+    // The pages are there while the example is metered, so that one can watch.
+    let filling = async {
+        if fresh {
+            show(&fill(&installation, Consumers::Server).await?, out)?;
+            out.flush()?;
+        }
+        std::future::pending::<Result<()>>().await
+    };
+    tokio::select! {
+        stopped = server.run() => stopped?,
+        failed = filling => failed?,
+    }
     drop(folder);
     Ok(true)
 }
 
-async fn fill(installation: &Installation) -> Result<Summary> {
+/// Who lets the log's events take effect.
+#[derive(Clone, Copy)]
+enum Consumers {
+    /// This task: no server runs.
+    Here,
+    /// The server's background tasks.
+    Server,
+}
+
+impl Consumers {
+    /// Returns when everything in the log has been metered and is in the lake.
+    async fn done(self, installation: &Installation) -> Result<()> {
+        const WITHOUT_PROGRESS: Duration = Duration::from_secs(120);
+        let Self::Server = self else {
+            return installation.consume().await;
+        };
+        let head = installation.events.head().await?;
+        let (mut before, mut since) = (0, Instant::now());
+        loop {
+            let metered = installation.state.usage.metered_through().await?;
+            if metered >= head {
+                return Ok(installation.history.catch_up().await?);
+            }
+            if metered > before {
+                (before, since) = (metered, Instant::now());
+            } else if since.elapsed() > WITHOUT_PROGRESS {
+                bail!("metering stands at event {metered} of {head}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn fill(installation: &Installation, consumers: Consumers) -> Result<Summary> {
     let started = Instant::now();
     let state = &installation.state;
     let now = state.clock.now();
@@ -127,7 +174,7 @@ async fn fill(installation: &Installation) -> Result<Summary> {
     let tenants = tenants(installation, from).await?;
     let total = events.total() as u64;
     append(installation, events, &tenants).await?;
-    installation.consume().await?;
+    consumers.done(installation).await?;
     invoices(installation, from, now).await?;
     state.settle().await?;
     let everything = sealwright_billing::model::Span {
