@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use sealwright_billing::cli::{BillingCommand, Needs};
 use sealwright_config::{Config, Inputs, Loaded};
+use sealwright_dlp::cli::DlpCommand;
 use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 
 use crate::installation::{Installation, State};
@@ -39,6 +40,8 @@ enum Output {
     Json,
     /// Comma-separated values, where a command has rows
     Csv,
+    /// SARIF 2.1.0, where a command has findings
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +57,11 @@ enum Command {
     Billing {
         #[command(subcommand)]
         command: BillingCommand,
+    },
+    /// Find sensitive data, hold it, keep it no longer than allowed
+    Dlp {
+        #[command(subcommand)]
+        command: DlpCommand,
     },
     /// The stored events: ask, keep, erase
     Lake {
@@ -166,6 +174,10 @@ async fn run(cli: Cli) -> Result<bool> {
     let json = cli.output == Output::Json;
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
+    let has_findings = matches!(&cli.command, Command::Dlp { command } if command.has_findings());
+    if cli.output == Output::Sarif && !has_findings {
+        anyhow::bail!("this command has no findings, so it has no SARIF; use --output json");
+    }
     match &cli.command {
         Command::Docs(args) => {
             out.write_all(docs::page(args)?.as_bytes())?;
@@ -180,6 +192,9 @@ async fn run(cli: Cli) -> Result<bool> {
                 terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
             };
             return Ok(sealwright_billing::cli::run_offline(command, &mut output)?);
+        }
+        Command::Dlp { command } if command.needs() == sealwright_dlp::cli::Needs::Nothing => {
+            return dlp_offline(command, cli.output, &mut out, &mut err);
         }
         _ => {}
     }
@@ -264,7 +279,8 @@ async fn run(cli: Cli) -> Result<bool> {
             };
             billing(config, &command, &mut output).await
         }
-        Command::Docs(_) | Command::Verify(_) => Ok(true),
+        // With nothing to open these are done above.
+        Command::Docs(_) | Command::Verify(_) | Command::Dlp { .. } => Ok(true),
     }
 }
 
@@ -290,6 +306,36 @@ async fn billing(
     Ok(yes)
 }
 
+/// Data-loss prevention on files: nothing is opened but what the command names.
+fn dlp_offline(
+    command: &DlpCommand,
+    output: Output,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Result<bool> {
+    use sealwright_core::Clock as _;
+    use sealwright_dlp::cli::{Form, Machine};
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    let machine = Machine {
+        now: sealwright_core::SystemClock.now(),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        key: home.map(|home| home.join(".local/state/sealwright/dlp-fingerprint.key")),
+    };
+    let mut output = sealwright_dlp::cli::Output {
+        out: &mut std::io::BufWriter::new(out),
+        err,
+        form: match output {
+            Output::Json => Form::Json,
+            Output::Sarif => Form::Sarif,
+            Output::Table | Output::Csv => Form::Table,
+        },
+        terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+    };
+    let yes = sealwright_dlp::cli::run_offline(command, &machine, &mut output)?;
+    output.out.flush()?;
+    Ok(yes)
+}
+
 async fn lake(
     config: Config,
     command: &sealwright_lake::cli::LakeCommand,
@@ -299,7 +345,7 @@ async fn lake(
 ) -> Result<bool> {
     use sealwright_core::Clock as _;
     let format = match output {
-        Output::Table => sealwright_lake::cli::Output::Table,
+        Output::Table | Output::Sarif => sealwright_lake::cli::Output::Table,
         Output::Json => sealwright_lake::cli::Output::Json,
         Output::Csv => sealwright_lake::cli::Output::Csv,
     };

@@ -31,6 +31,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     sealwright_access::COMPONENT,
     sealwright_jobs::COMPONENT,
     sealwright_billing::COMPONENT,
+    sealwright_dlp::COMPONENT,
 ];
 
 /// The state of a data folder and what is written with it: enough for commands.

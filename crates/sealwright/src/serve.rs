@@ -184,6 +184,7 @@ fn nav() -> Nav {
     Nav::new()
         .item(NavItem::new(Group::Top, "Today", "/console"))
         .item(NavItem::new(Group::Account, "Billing", "/console/billing"))
+        .item(NavItem::new(Group::Protect, "DLP", "/console/dlp"))
         .item(NavItem::new(Group::Prove, "Ledger", "/console/ledger"))
         .item(NavItem::new(Group::Customers, "Access", "/console/access"))
 }

@@ -6,6 +6,9 @@ use axum::Router;
 use sealwright_billing::api::BillingApi;
 use sealwright_billing::pages::BillingPages;
 use sealwright_billing::service::import::{Importer, ParquetOpener, ParquetRows};
+use sealwright_dlp::api::DlpApi;
+use sealwright_dlp::pages::DlpPages;
+use sealwright_dlp::service::policy::PolicyService;
 use sealwright_events::{Admit, Catalogue};
 use sealwright_ledger::pages::LedgerPages;
 use sealwright_web::{ChromeSource, Nav};
@@ -16,7 +19,24 @@ use crate::sink::IntakeSink;
 
 /// The HTTP interfaces of the systems.
 pub(crate) fn api(installation: &Installation) -> OpenApiRouter {
-    OpenApiRouter::new().merge(sealwright_billing::api::router().with_state(billing(installation)))
+    OpenApiRouter::new()
+        .merge(sealwright_billing::api::router().with_state(billing(installation)))
+        .merge(sealwright_dlp::api::router().with_state(dlp(installation)))
+}
+
+fn dlp(installation: &Installation) -> DlpApi {
+    DlpApi {
+        policies: policies(&installation.state),
+        directory: installation.state.access.directory().clone(),
+    }
+}
+
+fn policies(state: &State) -> PolicyService {
+    PolicyService::new(
+        state.store.clone(),
+        Arc::clone(&state.ledger),
+        Arc::clone(&state.clock),
+    )
 }
 
 fn billing(installation: &Installation) -> BillingApi {
@@ -73,6 +93,7 @@ fn parquet() -> ParquetOpener {
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     let mut whole = sealwright_billing::api::router().into_openapi();
     for part in [
+        sealwright_dlp::api::router().into_openapi(),
         sealwright_access::api::router().into_openapi(),
         sealwright_jobs::api::router().into_openapi(),
         sealwright_lake::api::router().into_openapi(),
@@ -101,6 +122,11 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         clock: Arc::clone(&state.clock),
         chrome: Arc::clone(&chrome),
     });
+    let dlp = Arc::new(DlpPages {
+        policies: policies(state),
+        directory: state.access.directory().clone(),
+        chrome: Arc::clone(&chrome),
+    });
     let ledger = Arc::new(LedgerPages {
         ledger: Arc::clone(&state.ledger),
         chrome,
@@ -108,5 +134,6 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
     Router::new()
         .merge(Arc::clone(&billing).today_router(Arc::new(())))
         .merge(billing.router())
+        .merge(dlp.router())
         .merge(ledger.router())
 }

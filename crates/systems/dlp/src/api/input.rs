@@ -1,0 +1,67 @@
+//! What requests say, turned into what services take.
+
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::{HeaderMap, header};
+use sealwright_access::{Principal, TenantDirectory};
+use sealwright_core::{Problem, TenantId, TenantScope};
+use serde::de::DeserializeOwned;
+
+/// A query whose errors are problems.
+pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query
+        .map(|Query(query)| query)
+        .map_err(|bad| Problem::bad_request(bad.body_text()))
+}
+
+/// A JSON body whose errors are problems that say where.
+pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::bad_request(format!("{}:{}: {error}", error.line(), error.column()))
+    })
+}
+
+/// The scope of a request that may name one tenant. Another tenant's name is one that does not exist.
+pub(super) fn scope(
+    by: &Principal,
+    directory: &TenantDirectory,
+    tenant: Option<&str>,
+) -> Result<TenantScope, Problem> {
+    match tenant {
+        None => Ok(by.tenants),
+        Some(name) => self::tenant(by, directory, name).map(TenantScope::One),
+    }
+}
+
+/// A tenant by slug or id.
+pub(super) fn tenant(
+    by: &Principal,
+    directory: &TenantDirectory,
+    name: &str,
+) -> Result<TenantId, Problem> {
+    directory
+        .resolve(name)
+        .map(|tenant| tenant.id)
+        .filter(|id| by.tenants.allows(*id))
+        .ok_or_else(|| Problem::not_found(format!("there is no tenant `{name}`")))
+}
+
+/// The revision that `If-Match` names, if it names one.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    text.trim_matches('"').parse().map(Some).map_err(|_| {
+        Problem::bad_request("If-Match must hold the ETag that you read, such as \"3\"")
+    })
+}
+
+/// Who did it, as the ledger calls it.
+pub(super) fn actor(by: &Principal) -> String {
+    format!("{}:{}", by.kind.as_str(), by.id)
+}

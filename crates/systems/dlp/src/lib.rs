@@ -1,0 +1,15 @@
+//! Data loss prevention: scans, holds, quarantine, retention.
+
+// A Problem is made once for each refused request; boxing it would only burden every handler.
+#![allow(clippy::result_large_err)]
+
+pub mod api;
+pub mod cli;
+pub mod model;
+pub mod pages;
+pub mod service;
+pub mod store;
+
+/// The tables of this crate.
+pub const COMPONENT: sealwright_store::Component =
+    sealwright_store::migrations!("dlp", 1 => "0001_init");

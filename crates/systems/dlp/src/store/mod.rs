@@ -1,0 +1,3 @@
+//! The tables of data-loss prevention.
+
+pub mod policy;

@@ -1,0 +1,12 @@
+//! Data-loss prevention as its users meet it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod cli;
+mod policies;
+mod streams;
+mod world;

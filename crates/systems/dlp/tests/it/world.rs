@@ -1,0 +1,191 @@
+//! An installation with two tenants, on each store.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use sealwright_access::http::SessionInfo;
+use sealwright_access::{
+    AccessPolicy, AccessService, NewTenant, Principal, PrincipalKind, Role, Session, SessionId,
+    Unrecorded, UserId,
+};
+use sealwright_core::{Clock, ManualClock, TenantId, TenantScope, UnixMicros};
+use sealwright_dlp::api::{self, DlpApi};
+use sealwright_dlp::pages::DlpPages;
+use sealwright_dlp::service::policy::PolicyService;
+use sealwright_ledger::Ledger;
+use sealwright_store::testing::{TestStore, both};
+use sealwright_web::Nav;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+pub(crate) struct World {
+    pub(crate) store: TestStore,
+    pub(crate) clock: ManualClock,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) policies: PolicyService,
+    pub(crate) acme: TenantId,
+    pub(crate) globex: TenantId,
+    router: Router,
+}
+
+pub(crate) async fn worlds() -> Vec<World> {
+    let mut worlds = Vec::new();
+    for store in both().await {
+        worlds.push(World::on(store).await);
+    }
+    worlds
+}
+
+pub(crate) fn person(role: Role, tenants: TenantScope) -> Principal {
+    Principal {
+        kind: PrincipalKind::User,
+        id: format!("usr_{}", role.as_str()),
+        name: "Ada".to_owned(),
+        roles: vec![role],
+        tenants,
+        scopes: None,
+    }
+}
+
+pub(crate) fn owner() -> Principal {
+    person(Role::Owner, TenantScope::All)
+}
+
+fn session() -> SessionInfo {
+    let now = UnixMicros(0);
+    SessionInfo {
+        session: Session {
+            id: SessionId::new(now),
+            user_id: UserId::new(now),
+            address: "127.0.0.1".to_owned(),
+            agent: "test".to_owned(),
+            created_at: now,
+            seen_at: now,
+            expires_at: now,
+        },
+        csrf: "token".to_owned(),
+    }
+}
+
+impl World {
+    async fn on(store: TestStore) -> Self {
+        let store = store
+            .migrated(&[
+                sealwright_ledger::COMPONENT,
+                sealwright_access::COMPONENT,
+                sealwright_dlp::COMPONENT,
+            ])
+            .await;
+        let clock = ManualClock::new(UnixMicros::parse_rfc3339("2026-11-25T12:00:00Z").unwrap());
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let data = store.path().join("data");
+        let ledger = Ledger::open(
+            &data,
+            Some("log.example/test"),
+            store.store.clone(),
+            Arc::clone(&shared),
+        )
+        .await
+        .unwrap();
+        let ledger = Arc::new(ledger);
+        let access = AccessService::new(
+            store.store.clone(),
+            Arc::clone(&shared),
+            Arc::new(Unrecorded),
+            AccessPolicy::default(),
+        );
+        access.load().await.unwrap();
+        let mut ids = Vec::new();
+        for slug in ["acme", "globex"] {
+            let tenant = NewTenant {
+                slug: slug.to_owned(),
+                name: None,
+                plan: None,
+                region: None,
+            };
+            let made = access.create_tenant(&Principal::local(), tenant).await;
+            ids.push(made.unwrap().id);
+        }
+        let directory = access.directory().clone();
+        let policies = PolicyService::new(
+            store.store.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&shared),
+        );
+        let pages = Arc::new(DlpPages {
+            policies: policies.clone(),
+            directory: directory.clone(),
+            chrome: Arc::new(Nav::new()),
+        });
+        let (api, _) = api::router()
+            .with_state(DlpApi {
+                policies: policies.clone(),
+                directory,
+            })
+            .split_for_parts();
+        Self {
+            store,
+            clock,
+            ledger,
+            policies,
+            acme: ids[0],
+            globex: ids[1],
+            router: api.merge(pages.router()),
+        }
+    }
+
+    /// Whoever belongs to one tenant.
+    pub(crate) fn of_acme(&self) -> Principal {
+        person(Role::Operator, TenantScope::One(self.acme))
+    }
+
+    pub(crate) async fn call(&self, by: Principal, request: Request<Body>) -> (StatusCode, String) {
+        let mut request = request;
+        request.extensions_mut().insert(by);
+        request.extensions_mut().insert(session());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 24)
+            .await
+            .unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    pub(crate) async fn get(&self, by: Principal, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        self.call(by, request).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        by: Principal,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let (status, text) = self.call(by, request).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// The actions in the ledger, oldest first.
+    pub(crate) async fn recorded(&self) -> Vec<String> {
+        self.ledger.sequence().await.unwrap();
+        let mut actions = Vec::new();
+        self.ledger
+            .tree()
+            .scan(0, self.ledger.size(), |_, entry| {
+                let leaf = sealwright_ledger::Leaf::from_bytes(entry).unwrap();
+                actions.push(leaf.action);
+                true
+            })
+            .unwrap();
+        actions
+    }
+}
