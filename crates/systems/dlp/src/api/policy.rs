@@ -130,10 +130,7 @@ pub(super) async fn set(
     let wanted: PolicyInput = input::json(&body)?;
     let tenant = match &wanted.tenant {
         Some(name) => Some(input::tenant(&by, &api.directory, name)?),
-        None => match by.tenants.tenant() {
-            Some(own) => Some(own),
-            None => None,
-        },
+        None => by.tenants.tenant(),
     };
     let class = wanted
         .class

@@ -20,6 +20,7 @@ use sealwright_web::Nav;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+#[allow(dead_code, reason = "each test uses a part of it")]
 pub(crate) struct World {
     pub(crate) store: TestStore,
     pub(crate) clock: ManualClock,
