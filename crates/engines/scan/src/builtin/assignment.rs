@@ -26,8 +26,29 @@ fn name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.'
 }
 
+/// What the name of a file says about what is assigned in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// A value without quotes is a value, not an expression.
+    plain_values: bool,
+    /// Written for tests or to show how.
+    test: bool,
+}
+
+impl Place {
+    pub(crate) fn of(path: &str) -> Self {
+        let lower = path.to_ascii_lowercase();
+        Self {
+            plain_values: plain_values(&lower),
+            test: ["test", "spec", "mock", "fixture", "example"]
+                .iter()
+                .any(|w| lower.contains(w)),
+        }
+    }
+}
+
 /// Looks at the name around `at` and at what is given to it.
-pub(crate) fn at(text: &[u8], at: usize, path: &str) -> Option<Assigned> {
+pub(crate) fn at(text: &[u8], at: usize, place: Place) -> Option<Assigned> {
     let mut from = at.min(text.len());
     // The gram may begin on the sign before the word.
     while from < text.len() && !text[from].is_ascii_alphanumeric() && from < at + 2 {
@@ -44,14 +65,18 @@ pub(crate) fn at(text: &[u8], at: usize, path: &str) -> Option<Assigned> {
         name_end += 1;
     }
     let name = &text[name_start..name_end];
-    let kind = kind_of(name)?;
+    // The cheapest question first: most names are given nothing.
     let (value_start, quote, operator) = to_value(text, name_end, name_start)?;
     let value_end = value_end(text, value_start, quote)?;
     let value = &text[value_start..value_end];
     if value.len() < 4 || value.len() > 400 {
         return None;
     }
-    weigh(text, path, kind, name, value, quote, operator).map(|(confidence, random)| Assigned {
+    if quote == 0 && !place.plain_values && value.len() < 12 {
+        return None;
+    }
+    let kind = kind_of(name)?;
+    weigh(place, kind, name, value, quote, operator).map(|(confidence, random)| Assigned {
         start: value_start,
         end: value_end,
         confidence,
@@ -393,11 +418,7 @@ fn value_end(text: &[u8], start: usize, quote: u8) -> Option<usize> {
 
 /// Files in which a value without quotes is a value, not an expression.
 fn plain_values(path: &str) -> bool {
-    let name = path
-        .rsplit(['/', '\\', '!'])
-        .next()
-        .unwrap_or(path)
-        .to_ascii_lowercase();
+    let name = path.rsplit(['/', '\\', '!']).next().unwrap_or(path);
     name.contains(".env")
         || name.starts_with("env")
         || [
@@ -473,8 +494,7 @@ const WORDS_FOR_IT: &[&[u8]] = &[
 ];
 
 fn weigh(
-    text: &[u8],
-    path: &str,
+    place: Place,
     kind: Kind,
     name: &[u8],
     value: &[u8],
@@ -504,9 +524,6 @@ fn weigh(
         || value.starts_with(b"<")
         || value.starts_with(b"%") && value.ends_with(b"%");
     if template || spaces > 2 || value.contains(&b'\t') || value.iter().any(|b| *b >= 0x80) {
-        return None;
-    }
-    if operator == b'>' && quote == 0 && text.get(..).is_none() {
         return None;
     }
     if quote == 0 {
@@ -543,7 +560,7 @@ fn weigh(
         if operator == b'-' && value.starts_with(b"-") {
             return None;
         }
-        if !plain_values(path) && (digits < 2 || letters < 3 || value.len() < 12) {
+        if !place.plain_values && (digits < 2 || letters < 3 || value.len() < 12) {
             return None;
         }
     }
@@ -635,15 +652,7 @@ fn weigh(
     if quote == 0 && operator == b'>' && !(digits > 0 && letters > 0) {
         confidence -= 0.1;
     }
-    let test_file = {
-        let p = path.to_ascii_lowercase();
-        p.contains("test")
-            || p.contains("spec")
-            || p.contains("mock")
-            || p.contains("fixture")
-            || p.contains("example")
-    };
-    if test_file && kind == Kind::Password {
+    if place.test && kind == Kind::Password {
         confidence -= 0.05;
     }
     let random = wordy < 0.45 && entropy > 3.0 && digits > 1;
@@ -684,7 +693,7 @@ mod tests {
     fn find<'t>(text: &'t str, path: &str) -> Option<&'t str> {
         for w in ["passw", "pwd", "secret", "token", "key", "pass"] {
             if let Some(i) = text.to_ascii_lowercase().find(w)
-                && let Some(a) = at(text.as_bytes(), i, path)
+                && let Some(a) = at(text.as_bytes(), i, Place::of(path))
                 && a.confidence >= 0.5
             {
                 return text.get(a.start..a.end);

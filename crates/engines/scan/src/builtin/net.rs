@@ -84,6 +84,11 @@ pub(crate) fn scan_colons(text: &[u8], mut found: impl FnMut(bool, usize, usize,
         if !hex_or_colon(*next) || !(hex_or_colon(previous) || *next == b':') {
             continue;
         }
+        // `path::name`, by far the most usual: a letter beyond `f` on either side of the colons.
+        let word = |b: u8| (b.is_ascii_alphanumeric() || b == b'_') && !b.is_ascii_hexdigit();
+        if *next == b':' && (word(previous) || text.get(at + 2).is_some_and(|b| word(*b))) {
+            continue;
+        }
         if text.get(at + 3) == Some(&b':')
             && at >= 2
             && let Some(end) = mac(text, at - 2, b':')

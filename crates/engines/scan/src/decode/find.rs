@@ -277,6 +277,9 @@ fn percent_runs(text: &[u8], found: &mut impl FnMut(Code, usize, usize)) {
 /// Decodes a run; `None` when what comes out is not text.
 fn decode(code: Code, text: &[u8], start: usize, end: usize) -> Option<View> {
     let run = &text[start..end];
+    if hopeless(code, run) {
+        return None;
+    }
     let mut view = View::default();
     match code {
         Code::Hex => {
@@ -293,6 +296,60 @@ fn decode(code: Code, text: &[u8], start: usize, end: usize) -> Option<View> {
     texty(&view.bytes).then_some(view)
 }
 
+/// Whether the first bytes alone show that what comes out is no text: a name in a program is soon
+/// told from base64, without decoding it to the end. Says nothing that [`texty`] would not say.
+fn hopeless(code: Code, run: &[u8]) -> bool {
+    let mut head = [0_u8; 24];
+    let mut n = 0;
+    let most = match code {
+        Code::Percent => return false,
+        Code::Hex => {
+            for pair in run.chunks_exact(2).take(head.len()) {
+                head[n] = nibble(pair[0]) << 4 | nibble(pair[1]);
+                n += 1;
+            }
+            run.len() / 2
+        }
+        Code::Base64 => {
+            let (mut buffer, mut bits) = (0_u32, 0);
+            for b in run {
+                let Some(six) = six(*b) else { continue };
+                buffer = buffer << 6 | u32::from(six);
+                bits += 6;
+                if bits >= 8 {
+                    bits -= 8;
+                    head[n] = (buffer >> bits) as u8;
+                    n += 1;
+                    if n == head.len() {
+                        break;
+                    }
+                }
+            }
+            run.len() * 3 / 4 + 1
+        }
+    };
+    let most = most.min(TEXTY);
+    let head = &head[..n];
+    let odd = head.iter().filter(|b| odd(**b)).count();
+    if odd * 50 > most {
+        return true;
+    }
+    let high = head.iter().filter(|b| **b >= 0x80).count();
+    high * 4 > most && std::str::from_utf8(head).is_err_and(|e| e.error_len().is_some())
+}
+
+/// The value of a letter of base64, of either alphabet.
+fn six(b: u8) -> Option<u8> {
+    Some(match b {
+        b'A'..=b'Z' => b - b'A',
+        b'a'..=b'z' => b - b'a' + 26,
+        b'0'..=b'9' => b - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
+
 fn nibble(b: u8) -> u8 {
     match b {
         b'0'..=b'9' => b - b'0',
@@ -305,14 +362,7 @@ fn base64(run: &[u8], start: usize, view: &mut View) {
     let mut n = 0;
     let mut from = start;
     for (i, b) in run.iter().enumerate() {
-        let six = match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => continue,
-        };
+        let Some(six) = six(*b) else { continue };
         if n == 0 {
             from = start + i;
         }
@@ -373,17 +423,21 @@ fn percent(run: &[u8], start: usize, view: &mut View) {
     }
 }
 
+/// Bytes by which [`texty`] judges.
+const TEXTY: usize = 4_096;
+
+/// A control character that text does not have.
+fn odd(b: u8) -> bool {
+    b < 0x20 && !matches!(b, b'\n' | b'\r' | b'\t') || b == 0x7f
+}
+
 /// Mostly printable: what a person or a program wrote.
 fn texty(bytes: &[u8]) -> bool {
     if bytes.len() < 8 {
         return false;
     }
-    let odd = bytes
-        .iter()
-        .take(4_096)
-        .filter(|b| **b < 0x20 && !matches!(b, b'\n' | b'\r' | b'\t') || **b == 0x7f)
-        .count();
-    let high = bytes.iter().take(4_096).filter(|b| **b >= 0x80).count();
-    let n = bytes.len().min(4_096);
-    odd * 50 <= n && (high * 4 <= n || std::str::from_utf8(bytes).is_ok())
+    let head = &bytes[..bytes.len().min(TEXTY)];
+    let strange = head.iter().filter(|b| odd(**b)).count();
+    let high = head.iter().filter(|b| **b >= 0x80).count();
+    strange * 50 <= head.len() && (high * 4 <= head.len() || std::str::from_utf8(bytes).is_ok())
 }

@@ -1,7 +1,10 @@
 //! Markup without its tags: XML, HTML, and rich text. Entities that the document declares are not
 //! expanded, and nothing outside it is read.
 
+use std::sync::LazyLock;
+
 use crate::decode::{Ratio, View};
+use crate::engine::regexes::Lazy;
 
 /// Elements that begin a new line of text. In the vocabularies of office documents all others
 /// only dress a run of text.
@@ -108,19 +111,13 @@ pub(crate) fn views(bytes: &[u8]) -> Vec<View> {
     out
 }
 
+/// What shows that a text has entities or dressing in it; one pass for all of them.
+static DRESSED: LazyLock<Lazy> =
+    LazyLock::new(|| Lazy::new("&#|</b>|</span>|</i>|&nbsp;|&commat;"));
+
 /// A text that is no markup as a whole but has entities or dressing in it.
 pub(crate) fn inline(bytes: &[u8]) -> Option<View> {
-    let has = [
-        &b"&#"[..],
-        b"</b>",
-        b"</span>",
-        b"</i>",
-        b"&nbsp;",
-        b"&commat;",
-    ]
-    .iter()
-    .any(|t| memchr::memmem::find(bytes, t).is_some());
-    has.then(|| views(bytes).swap_remove(0))
+    DRESSED.is_match(bytes).then(|| views(bytes).swap_remove(0))
 }
 
 fn find(bytes: &[u8], from: usize, what: &[u8]) -> usize {

@@ -24,6 +24,10 @@ use crate::finding::Finding;
 use crate::scan::Source;
 
 pub use kind::Kind;
+pub(crate) use kind::of as kind_of;
+pub(crate) use office::{Cell, WORKBOOK, cells, shared_strings};
+pub(crate) use pdf::{Fonts as PdfFonts, Glyph, Reader as PdfReader, decode_text as pdf_string};
+pub(crate) use text::wide;
 
 /// How far a file is opened.
 #[derive(Debug, Clone)]

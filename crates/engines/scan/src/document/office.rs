@@ -6,7 +6,7 @@ use crate::decode::{Ratio, View};
 use crate::scan::Source;
 
 /// The part that every workbook has.
-pub(super) const WORKBOOK: &str = "xl/workbook.xml";
+pub(crate) const WORKBOOK: &str = "xl/workbook.xml";
 
 /// The parts that are read together.
 #[derive(Default)]
@@ -31,11 +31,16 @@ impl Workbook {
 
     /// Looks at the sheets, and at strings that no cell shows.
     pub(super) fn scan(self, run: &mut Run<'_>, source: &Source) {
-        let strings = shared(&self.shared);
+        let strings = shared_strings(&self.shared);
         let mut used = vec![false; strings.len()];
         for (name, data) in &self.sheets {
             let inner = source.inside(name);
-            let view = sheet(data, &strings, &mut used);
+            let (view, cells) = cells(data, &strings);
+            for cell in cells {
+                if let Some(used) = cell.shared.and_then(|i| used.get_mut(i)) {
+                    *used = true;
+                }
+            }
             run.documents += 1;
             run.bytes += data.len() as u64;
             run.view(&inner, data, view, "cells");
@@ -44,10 +49,10 @@ impl Workbook {
             }
         }
         let mut rest = View::default();
-        for ((text, at), used) in strings.iter().zip(used) {
+        for (string, used) in strings.iter().zip(used) {
             if !used {
-                rest.push(text, *at, Ratio::Point);
-                rest.push(b"\n", *at, Ratio::Point);
+                rest.push(&string.text, string.at, Ratio::Point);
+                rest.push(b"\n", string.at, Ratio::Point);
             }
         }
         rest.finish(self.shared.len());
@@ -102,14 +107,61 @@ fn attribute<'x>(attributes: &'x [u8], name: &str) -> Option<&'x [u8]> {
     Some(&attributes[at..end])
 }
 
-fn shared(xml: &[u8]) -> Vec<(Vec<u8>, usize)> {
+/// A string that cells share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub text: Vec<u8>,
+    /// Where its content begins, and the whole element.
+    pub at: usize,
+    pub element: std::ops::Range<usize>,
+}
+
+/// The strings of `xl/sharedStrings.xml`, in their order.
+pub(crate) fn shared_strings(xml: &[u8]) -> Vec<Shared> {
     let mut out = Vec::new();
-    elements(xml, "si", |_, at, content| {
+    elements(xml, "si", |attributes, at, content| {
         let mut text = Vec::new();
         elements(content, "t", |_, _, t| text.extend(plain(t)));
-        out.push((text, at));
+        out.push(Shared {
+            text,
+            at,
+            element: whole(xml, "si", attributes, at, content),
+        });
     });
     out
+}
+
+/// From the bracket that opens an element to the one that closes it.
+fn whole(
+    xml: &[u8],
+    name: &str,
+    attributes: &[u8],
+    at: usize,
+    content: &[u8],
+) -> std::ops::Range<usize> {
+    let start = at - 1 - attributes.len() - name.len() - 1;
+    let empty = attributes.last() == Some(&b'/');
+    let end = if empty {
+        at
+    } else {
+        (at + content.len() + name.len() + 3).min(xml.len())
+    };
+    start..end
+}
+
+/// A cell of a sheet.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    /// Its text in the view.
+    pub view: std::ops::Range<usize>,
+    /// Its element in the sheet.
+    pub element: std::ops::Range<usize>,
+    /// Which of the shared strings it shows.
+    pub shared: Option<usize>,
+    /// What the element says of itself.
+    pub attributes: Vec<u8>,
+    /// It is computed.
+    pub formula: bool,
 }
 
 fn column(reference: &[u8]) -> usize {
@@ -124,9 +176,10 @@ fn column(reference: &[u8]) -> usize {
     n.saturating_sub(1).min(16_384)
 }
 
-/// Rows as lines, cells between tabs.
-fn sheet(xml: &[u8], strings: &[(Vec<u8>, usize)], used: &mut [bool]) -> View {
+/// Rows as lines, cells between tabs; and where each cell stands.
+pub(crate) fn cells(xml: &[u8], strings: &[Shared]) -> (View, Vec<Cell>) {
     let mut view = View::default();
+    let mut cells = Vec::new();
     elements(xml, "row", |_, row_at, row| {
         let mut next = 0;
         elements(row, "c", |attributes, at, content| {
@@ -137,14 +190,15 @@ fn sheet(xml: &[u8], strings: &[(Vec<u8>, usize)], used: &mut [bool]) -> View {
                 next += 1;
             }
             let mut text = Vec::new();
+            let mut shared = None;
             elements(content, "v", |_, _, v| text = plain(v));
             if attribute(attributes, "t") == Some(b"s") {
                 let index = std::str::from_utf8(&text)
                     .ok()
                     .and_then(|t| t.trim().parse::<usize>().ok());
-                if let Some((i, (string, _))) = index.and_then(|i| strings.get(i).map(|s| (i, s))) {
-                    used[i] = true;
-                    text.clone_from(string);
+                if let Some((i, string)) = index.and_then(|i| strings.get(i).map(|s| (i, s))) {
+                    shared = Some(i);
+                    text.clone_from(&string.text);
                 }
             } else {
                 elements(content, "t", |_, _, t| text.extend(plain(t)));
@@ -157,12 +211,21 @@ fn sheet(xml: &[u8], strings: &[(Vec<u8>, usize)], used: &mut [bool]) -> View {
                     *b = b' ';
                 }
             }
+            let from = view.bytes.len();
             view.push(&text, place, Ratio::Point);
+            let element = whole(row, "c", attributes, at, content);
+            cells.push(Cell {
+                view: from..view.bytes.len(),
+                element: row_at + element.start..row_at + element.end,
+                shared,
+                attributes: attributes.to_vec(),
+                formula: memchr::memmem::find(content, b"<f").is_some(),
+            });
         });
         view.push(b"\n", row_at + row.len(), Ratio::Point);
     });
     view.finish(xml.len());
-    view
+    (view, cells)
 }
 
 /// A whole number that is written with an exponent.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lopdf::content::Content;
+use lopdf::content::{Content, Operation};
 use lopdf::{Dictionary, Document, Object, ObjectId};
 
 use super::{Problem, Run};
@@ -36,13 +36,7 @@ pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32)
             return;
         }
         read = true;
-        let mut reader = Reader {
-            document: &document,
-            text: String::new(),
-            budget: run.allowance(),
-            pictures: false,
-            letters: 0,
-        };
+        let mut reader = Reader::new(&document, run.allowance());
         reader.all();
         pictures = pictures || reader.pictures && reader.letters < 4;
         for line in reader.text.lines() {
@@ -79,16 +73,47 @@ pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32)
     }
 }
 
-struct Reader<'d> {
+/// A letter of a text and the code of a content stream that shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Glyph {
+    /// Where it stands in the text.
+    pub text: std::ops::Range<usize>,
+    /// Which operation of the stream shows it.
+    pub operation: usize,
+    /// Which part of the operation's array; 0 when it has none.
+    pub part: usize,
+    /// Which bytes of the string.
+    pub code: std::ops::Range<usize>,
+}
+
+/// Collects the text of a document.
+pub(crate) struct Reader<'d> {
     document: &'d Document,
-    text: String,
+    /// What was read so far.
+    pub text: String,
+    /// Where the letters of the last content stream stand; kept only when asked for.
+    pub glyphs: Option<Vec<Glyph>>,
+    /// Letters are written that are not drawn, as recognised text over a picture is.
+    pub undrawn: bool,
     budget: u64,
     pictures: bool,
     letters: usize,
 }
 
-impl Reader<'_> {
-    fn all(&mut self) {
+impl<'d> Reader<'d> {
+    pub(crate) fn new(document: &'d Document, budget: u64) -> Self {
+        Self {
+            document,
+            text: String::new(),
+            glyphs: None,
+            undrawn: false,
+            budget,
+            pictures: false,
+            letters: 0,
+        }
+    }
+
+    pub(crate) fn all(&mut self) {
         let document = self.document;
         // Texts in objects: information, titles, notes, fields of forms.
         for object in document.objects.values() {
@@ -166,7 +191,7 @@ impl Reader<'_> {
         }
     }
 
-    fn fonts(&self, page: ObjectId) -> HashMap<Vec<u8>, CMap> {
+    pub(crate) fn fonts(&self, page: ObjectId) -> Fonts {
         let fonts: BTreeMap<Vec<u8>, &Dictionary> =
             self.document.get_page_fonts(page).unwrap_or_default();
         fonts
@@ -175,7 +200,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn fonts_of(&self, resources: &Dictionary) -> HashMap<Vec<u8>, CMap> {
+    pub(crate) fn fonts_of(&self, resources: &Dictionary) -> Fonts {
         let dict = resources
             .get(b"Font")
             .ok()
@@ -211,14 +236,19 @@ impl Reader<'_> {
         )
     }
 
-    fn content(&mut self, data: &[u8], fonts: &HashMap<Vec<u8>, CMap>) {
-        let Ok(content) = Content::decode(data) else {
-            return;
-        };
+    fn content(&mut self, data: &[u8], fonts: &Fonts) {
+        if let Ok(content) = Content::decode(data) {
+            self.operations(&content.operations, fonts);
+        }
+    }
+
+    /// The text that the operations of a content stream show.
+    pub(crate) fn operations(&mut self, operations: &[Operation], fonts: &Fonts) {
         let mut font = None;
         let mut line = Line::default();
+        let mut hidden = false;
         let number = |o: Option<&Object>| o.and_then(|o| o.as_float().ok()).unwrap_or(0.0);
-        for operation in &content.operations {
+        for (index, operation) in operations.iter().enumerate() {
             let operands = &operation.operands;
             match operation.operator.as_str() {
                 "Tf" => {
@@ -226,6 +256,13 @@ impl Reader<'_> {
                         .first()
                         .and_then(|o| o.as_name().ok())
                         .and_then(|n| fonts.get(n))
+                }
+                "Tr" => hidden = number(operands.first()) == 3.0,
+                "BDC" | "DP" => {
+                    // What a reader aloud says in place of the letters.
+                    if let Some(Object::Dictionary(dict)) = operands.get(1) {
+                        self.dictionary(dict, 0);
+                    }
                 }
                 "TL" => line.leading = number(operands.first()),
                 "BT" => line.to(0.0),
@@ -241,16 +278,18 @@ impl Reader<'_> {
                         line.to(line.y - line.leading.max(1.0));
                     }
                     self.push(line.gap());
+                    self.undrawn |= hidden;
                     if let Some(Object::String(bytes, _)) = operands.last() {
-                        self.show(bytes, font);
+                        self.show(bytes, font, index, 0);
                     }
                 }
                 "TJ" => {
                     self.push(line.gap());
                     if let Some(Object::Array(parts)) = operands.first() {
-                        for part in parts {
+                        self.undrawn |= hidden;
+                        for (i, part) in parts.iter().enumerate() {
                             match part {
-                                Object::String(bytes, _) => self.show(bytes, font),
+                                Object::String(bytes, _) => self.show(bytes, font, index, i),
                                 // A wide gap is a space.
                                 number if number.as_float().is_ok_and(|n| n < -200.0) => {
                                     self.push(" ")
@@ -266,13 +305,29 @@ impl Reader<'_> {
         self.push("\n");
     }
 
-    fn show(&mut self, bytes: &[u8], font: Option<&CMap>) {
-        let text = match font {
-            Some(font) => font.text(bytes),
-            None => bytes.iter().map(|b| *b as char).collect(),
-        };
-        self.letters += text.trim().len();
-        self.push(&text);
+    fn show(&mut self, bytes: &[u8], font: Option<&CMap>, operation: usize, part: usize) {
+        let width = if font.is_some_and(|f| f.wide) { 2 } else { 1 };
+        let mut at = 0;
+        while at < bytes.len() {
+            let code = at..(at + width).min(bytes.len());
+            let from = self.text.len();
+            let mut letter = String::new();
+            match font {
+                Some(font) => font.letter(&bytes[code.clone()], &mut letter),
+                None => letter.push(bytes[at] as char),
+            }
+            self.letters += letter.trim().len();
+            self.push(&letter);
+            if let Some(glyphs) = &mut self.glyphs {
+                glyphs.push(Glyph {
+                    text: from..self.text.len(),
+                    operation,
+                    part,
+                    code: code.clone(),
+                });
+            }
+            at = code.end;
+        }
     }
 }
 
@@ -305,8 +360,11 @@ impl Line {
     }
 }
 
+/// The fonts of a page or form, by name.
+pub(crate) type Fonts = HashMap<Vec<u8>, CMap>;
+
 /// A font's way from codes to letters.
-struct CMap {
+pub(crate) struct CMap {
     wide: bool,
     map: HashMap<u32, String>,
 }
@@ -385,30 +443,19 @@ impl CMap {
         Self { wide, map }
     }
 
-    fn text(&self, bytes: &[u8]) -> String {
-        let mut out = String::new();
-        if self.wide {
-            for pair in bytes.chunks(2) {
-                let c = pair.iter().fold(0, |n, b| n << 8 | u32::from(*b));
-                match self.map.get(&c) {
-                    Some(l) => out.push_str(l),
-                    None => out.extend(char::from_u32(c).filter(|c| !c.is_control())),
-                }
-            }
-        } else {
-            for b in bytes {
-                match self.map.get(&u32::from(*b)) {
-                    Some(l) => out.push_str(l),
-                    None => out.push(*b as char),
-                }
-            }
+    /// The letters of one code.
+    fn letter(&self, code: &[u8], out: &mut String) {
+        let number = code.iter().fold(0, |n, b| n << 8 | u32::from(*b));
+        match self.map.get(&number) {
+            Some(letters) => out.push_str(letters),
+            None if self.wide => out.extend(char::from_u32(number).filter(|c| !c.is_control())),
+            None => out.extend(char::from_u32(number)),
         }
-        out
     }
 }
 
 /// A text string: UTF-16 or UTF-8 with a mark, else one byte a letter.
-fn decode_text(bytes: &[u8]) -> String {
+pub(crate) fn decode_text(bytes: &[u8]) -> String {
     if let Some(rest) = bytes.strip_prefix(b"\xfe\xff") {
         let units: Vec<u16> = rest
             .chunks_exact(2)

@@ -219,6 +219,7 @@ impl Scanner {
             columns,
             done: vec![0; self.ready.len()],
             budgets: Vec::new(),
+            place: None,
             hits: Vec::new(),
         };
         self.prefilter
@@ -259,6 +260,8 @@ struct Pass<'a> {
     done: Vec<usize>,
     /// Bytes that each detector may still look at in vain; filled on first use.
     budgets: Vec<usize>,
+    /// What the file's name says; asked on first use.
+    place: Option<builtin::assignment::Place>,
     hits: Vec<Hit>,
 }
 
@@ -342,7 +345,11 @@ impl Pass<'_> {
                 if at < self.done[owner as usize] {
                     return;
                 }
-                if let Some(found) = builtin::assignment::at(self.text, at, self.path) {
+                let path = self.path;
+                let place = *self
+                    .place
+                    .get_or_insert_with(|| builtin::assignment::Place::of(path));
+                if let Some(found) = builtin::assignment::at(self.text, at, place) {
                     self.done[owner as usize] = found.end;
                     self.hits.push(Hit {
                         detector: owner,

@@ -6,4 +6,5 @@ mod documents;
 mod identifiers;
 mod laws;
 mod peers;
+mod redact;
 mod support;
