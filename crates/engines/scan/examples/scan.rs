@@ -56,21 +56,20 @@ fn main() -> ExitCode {
     let mut kept = Vec::new();
     let mut found = false;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    // One buffer for all files: fresh memory for each costs more than reading it.
+    let mut bytes = Vec::new();
     for file in files {
         let name = file.to_string_lossy();
-        let bytes = if name == "-" {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        bytes.clear();
+        let read = if name == "-" {
+            std::io::stdin().read_to_end(&mut bytes)
         } else {
-            std::fs::read(&file)
+            std::fs::File::open(&file).and_then(|mut f| f.read_to_end(&mut bytes))
         };
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                coverage.unreadable(&name, &e.to_string());
-                continue;
-            }
-        };
+        if let Err(e) = read {
+            coverage.unreadable(&name, &e.to_string());
+            continue;
+        }
         let report = document::scan(&scanner, &name, &bytes, &Limits::default());
         coverage.add(&name, &report);
         found |= !report.findings.is_empty();
@@ -102,15 +101,15 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) {
         files.push(path.to_owned());
         return;
     };
-    let mut inside: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
-    inside.sort();
-    for entry in inside {
-        if entry.is_symlink() {
-            continue;
-        }
-        if entry.is_dir() {
+    let mut inside: Vec<(PathBuf, std::fs::FileType)> = entries
+        .flatten()
+        .filter_map(|e| Some((e.path(), e.file_type().ok()?)))
+        .collect();
+    inside.sort_by(|a, b| a.0.cmp(&b.0));
+    for (entry, kind) in inside {
+        if kind.is_dir() {
             walk(&entry, files);
-        } else {
+        } else if kind.is_file() {
             files.push(entry);
         }
     }

@@ -40,6 +40,15 @@ impl Set {
         self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
     }
 
+    fn union(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// The only byte of the set.
+    pub(crate) fn only(&self) -> Option<u8> {
+        (self.len() == 1).then(|| self.iter().next()).flatten()
+    }
+
     fn len(&self) -> usize {
         self.0.iter().map(|w| w.count_ones() as usize).sum()
     }
@@ -239,6 +248,109 @@ fn product(
         }
     }
     Ok(out)
+}
+
+/// A run of bytes that every match holds: so many in a row, all of a set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Run {
+    set: Set,
+    len: usize,
+}
+
+impl Run {
+    /// Whether there is such a run in the bytes. Looks at one byte in `len` until one fits.
+    pub(crate) fn within(&self, text: &[u8]) -> bool {
+        let mut from = 0;
+        loop {
+            let probe = from + self.len - 1;
+            let Some(b) = text.get(probe) else {
+                return false;
+            };
+            if !self.set.has(*b) {
+                from = probe + 1;
+                continue;
+            }
+            // Back from the probe to where the run may begin, then on to its end.
+            let back = text[from..probe]
+                .iter()
+                .rposition(|b| !self.set.has(*b))
+                .map_or(from, |i| from + i + 1);
+            let need = back + self.len;
+            let stop = text
+                .get(probe + 1..need)
+                .map(|rest| rest.iter().position(|b| !self.set.has(*b)));
+            match stop {
+                None => return false,
+                Some(None) => return true,
+                Some(Some(i)) => from = probe + 1 + i + 1,
+            }
+        }
+    }
+
+    /// How unlikely it is that other text has one.
+    fn rarity(&self) -> f64 {
+        -self.set.weight().clamp(1e-6, 0.999).ln() * self.len as f64
+    }
+}
+
+/// The rarest run that every match of a pattern holds, if it is one of eight bytes or more.
+pub(crate) fn required_run(hir: &Hir) -> Option<Run> {
+    run_of(hir).filter(|r| r.len >= 8 && r.set.len() < 90)
+}
+
+/// The set of a pattern that is one byte long.
+fn one_byte(hir: &Hir) -> Option<Set> {
+    match hir.kind() {
+        HirKind::Class(_) => match expand(hir).as_slice() {
+            [path] => match path.as_slice() {
+                [Unit::One(set)] => Some(*set),
+                _ => None,
+            },
+            _ => None,
+        },
+        HirKind::Literal(lit) if lit.0.len() == 1 => {
+            let mut set = Set::EMPTY;
+            set.insert(lit.0[0]);
+            Some(set)
+        }
+        HirKind::Capture(c) => one_byte(&c.sub),
+        _ => None,
+    }
+}
+
+fn run_of(hir: &Hir) -> Option<Run> {
+    if let Some(set) = one_byte(hir) {
+        return Some(Run { set, len: 1 });
+    }
+    match hir.kind() {
+        HirKind::Repetition(rep) if rep.min > 0 => match one_byte(&rep.sub) {
+            Some(set) => Some(Run {
+                set,
+                len: rep.min as usize,
+            }),
+            None => run_of(&rep.sub),
+        },
+        HirKind::Capture(c) => run_of(&c.sub),
+        HirKind::Concat(parts) => parts
+            .iter()
+            .filter_map(run_of)
+            .max_by(|a, b| a.rarity().total_cmp(&b.rarity())),
+        HirKind::Alternation(parts) => {
+            let mut all: Option<Run> = None;
+            for part in parts {
+                let run = run_of(part)?;
+                all = Some(match all {
+                    None => run,
+                    Some(a) => Run {
+                        set: a.set.union(run.set),
+                        len: a.len.min(run.len),
+                    },
+                });
+            }
+            all
+        }
+        _ => None,
+    }
 }
 
 /// The longest run of single bytes that every way through the pattern has at least.
@@ -465,6 +577,30 @@ mod tests {
         assert_eq!(plan.grams.len(), 1);
         assert_eq!(&plan.grams[0].bytes, b"ghp\x7f");
         assert!(plan.grams[0].around.len() > 4);
+    }
+
+    #[test]
+    fn runs_that_matches_hold() {
+        let run = |pattern: &str| {
+            let hir = regex_syntax::ParserBuilder::new()
+                .unicode(false)
+                .utf8(false)
+                .build()
+                .parse(pattern)
+                .unwrap();
+            required_run(&hir)
+        };
+        let r = run(r"(?i)\bline(?:.|[\n\r]){0,32}?\b([a-f0-9]{40})\b").unwrap();
+        assert_eq!(r.len, 40);
+        for pad in 0..50 {
+            let (dash, hex) = ("-".repeat(pad), "a1".repeat(20));
+            assert!(r.within(format!("{dash}{hex}").as_bytes()), "{pad}");
+            assert!(r.within(format!("{dash}{hex}-b").as_bytes()), "{pad}");
+            assert!(r.within(format!("abc{dash}{hex}").as_bytes()) || pad == 0);
+            assert!(!r.within(format!("{dash}{}-{hex}", &hex[1..])[..pad + 50].as_bytes()));
+        }
+        assert!(run("(?:abc|[a-z]{9}x)").is_none());
+        assert_eq!(run("(?:[0-9]{12}|[a-z]{9})").unwrap().len, 9);
     }
 
     #[test]

@@ -220,6 +220,7 @@ impl Scanner {
             done: vec![0; self.ready.len()],
             budgets: Vec::new(),
             place: None,
+            around: ((usize::MAX, 0), Around::default()),
             hits: Vec::new(),
         };
         self.prefilter
@@ -262,6 +263,8 @@ struct Pass<'a> {
     budgets: Vec<usize>,
     /// What the file's name says; asked on first use.
     place: Option<builtin::assignment::Place>,
+    /// The words around the value that was asked about last.
+    around: ((usize, usize), Around),
     hits: Vec<Hit>,
 }
 
@@ -389,7 +392,7 @@ impl Pass<'_> {
     }
 
     fn in_context(
-        &self,
+        &mut self,
         ready: &Ready,
         (start, end): (usize, usize),
         base: f32,
@@ -401,8 +404,14 @@ impl Pass<'_> {
         if base >= top || ready.detector.context.is_empty() {
             return (base, why);
         }
-        let around = Around::of(self.text, start, end, self.columns);
-        match around.nearness(&ready.detector.context) {
+        // Detectors that share an outline ask about the same value one after the other.
+        if self.around.0 != (start, end) {
+            self.around = (
+                (start, end),
+                Around::of(self.text, start, end, self.columns),
+            );
+        }
+        match self.around.1.nearness(&ready.detector.context) {
             Some((Nearness::Field, i)) => {
                 why.field = Some(i as u16);
                 (top, why)
@@ -423,6 +432,9 @@ impl Pass<'_> {
             return;
         }
         let before = if start == 0 { b'\n' } else { text[start - 1] };
+        if self.small(start, end, before) {
+            return;
+        }
         let b = &self.scanner.builtins;
         if before == b'+' && text[start].is_ascii_digit() {
             if let Some(owner) = b.owner(Builtin::Phone)
@@ -482,6 +494,28 @@ impl Pass<'_> {
             }
         }
         self.outlines(start, before);
+    }
+
+    /// A token too short to be anything by itself, with nothing joined to it on either side: most
+    /// numbers of programs.
+    #[inline]
+    fn small(&self, start: usize, end: usize, before: u8) -> bool {
+        let text = self.text;
+        if end - start >= self.scanner.shapes.shortest || matches!(before, b'+' | b'(') {
+            return false;
+        }
+        let next = text.get(end).copied().unwrap_or(b'\n');
+        let joined_right = matches!(
+            next,
+            b' ' | b'-' | b'.' | b'/' | b':' | b'(' | b')' | b'+' | b'*'
+        ) && text.get(end + 1).is_some_and(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'(' | b')' | b' ' | b'+' | b'*')
+        });
+        // Letters that stand apart before the digits.
+        let joined_left = matches!(before, b' ' | b'-' | b'.')
+            && start >= 2
+            && text[start - 2].is_ascii_uppercase();
+        !joined_right && !joined_left
     }
 
     /// Tries the outlines of numbers at the start of a token.

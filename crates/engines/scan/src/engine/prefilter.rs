@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::grams::{FOLD, Gram, Plan, Set};
 
-const BITS: u32 = 18;
-const WORDS: usize = 1 << (BITS - 6);
+/// Bits of a hash: the place in a word, the word, another place.
+const HASH: u32 = 24;
+const WORDS: usize = 1 << 12;
 const FOLD4: u32 = u32::from_ne_bytes([FOLD; 4]);
 const FOLD8: u64 = u64::from_ne_bytes([FOLD; 8]);
 
@@ -18,6 +19,10 @@ pub(crate) struct Entry {
     pub min_before: u32,
     /// Most bytes before it; `u32::MAX` when there is no bound.
     pub max_before: u32,
+    /// The letters that have to stand right before and after the gram, folded: bytes that count
+    /// have all bits set in the mask.
+    before: (u64, u64),
+    after: (u64, u64),
     around: Arc<[Set]>,
     around_at: i32,
 }
@@ -25,9 +30,8 @@ pub(crate) struct Entry {
 /// The table of all grams.
 #[derive(Debug)]
 pub(crate) struct Prefilter {
+    /// Two bits of one word for each gram: what passes is there more often than not.
     bitmap: Box<[u64; WORDS]>,
-    /// The same by another hash: what passes both is nearly always there.
-    second: Box<[u64; WORDS]>,
     slots: Box<[Slot]>,
     mask: usize,
     shift: u32,
@@ -41,14 +45,22 @@ struct Slot {
     to: u32,
 }
 
+/// A place in a word, the word and another place, from the low end.
 #[inline]
 fn hash(gram: u32) -> u32 {
-    gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)
+    let product = gram.wrapping_mul(0x9E37_79B1);
+    product >> (32 - HASH)
 }
 
 #[inline]
-fn other_hash(gram: u32) -> u32 {
-    gram.wrapping_mul(0xC2B2_AE35) >> (32 - BITS)
+fn word(h: u32) -> usize {
+    (h >> 6 & (WORDS as u32 - 1)) as usize
+}
+
+/// The bits that a gram sets in its word.
+#[inline]
+fn bits(h: u32) -> u64 {
+    1 << (h & 63) | 1 << (h >> 18 & 63)
 }
 
 /// The high bits of the product: the low ones would not tell grams apart by their last byte.
@@ -70,14 +82,11 @@ impl Prefilter {
             .collect();
         all.sort_by_key(|a| (a.0, a.1));
         let mut bitmap = Box::new([0_u64; WORDS]);
-        let mut second = Box::new([0_u64; WORDS]);
         let mut entries = Vec::with_capacity(all.len());
         let mut runs: Vec<Slot> = Vec::new();
         for (gram, owner, g) in all {
             let h = hash(gram);
-            bitmap[(h >> 6) as usize] |= 1 << (h & 63);
-            let h = other_hash(gram);
-            second[(h >> 6) as usize] |= 1 << (h & 63);
+            bitmap[word(h)] |= bits(h);
             if runs.last().is_none_or(|r| r.gram != gram) {
                 let at = entries.len() as u32;
                 runs.push(Slot {
@@ -93,6 +102,8 @@ impl Prefilter {
                     .max_before
                     .and_then(|m| u32::try_from(m).ok())
                     .unwrap_or(u32::MAX),
+                before: letters(g, -8),
+                after: letters(g, 4),
                 around: g.around.clone(),
                 around_at: g.around_at as i32,
             });
@@ -112,7 +123,6 @@ impl Prefilter {
         }
         Self {
             bitmap,
-            second,
             slots,
             mask: size - 1,
             shift,
@@ -170,15 +180,12 @@ impl Prefilter {
     #[inline]
     fn bit(&self, gram: u32) -> u32 {
         let h = hash(gram);
-        (self.bitmap[(h >> 6) as usize & (WORDS - 1)] >> (h & 63)) as u32 & 1
+        let w = self.bitmap[word(h)];
+        (w >> (h & 63) & w >> (h >> 18 & 63)) as u32 & 1
     }
 
     #[inline]
     fn look_up(&self, text: &[u8], at: usize, gram: u32, hit: &mut impl FnMut(usize, &Entry)) {
-        let h = other_hash(gram);
-        if self.second[(h >> 6) as usize & (WORDS - 1)] >> (h & 63) & 1 == 0 {
-            return;
-        }
         let mut i = spread(gram, self.shift);
         loop {
             let slot = self.slots[i];
@@ -186,8 +193,10 @@ impl Prefilter {
                 return;
             }
             if slot.gram == gram {
+                let before = at.checked_sub(8).and_then(|from| eight(text, from));
+                let after = eight(text, at + 4);
                 for entry in &self.entries[slot.from as usize..slot.to as usize] {
-                    if entry.literal_stands(text, at) {
+                    if entry.literal_stands(text, at, before, after) {
                         hit(at, entry);
                     }
                 }
@@ -198,8 +207,39 @@ impl Prefilter {
     }
 }
 
+/// Mask and letters of the eight bytes from `from`, counted from the gram's first byte.
+fn letters(gram: &Gram, from: isize) -> (u64, u64) {
+    let (mut mask, mut value) = ([0_u8; 8], [0_u8; 8]);
+    for i in 0..8 {
+        let set = usize::try_from(from + i as isize - gram.around_at)
+            .ok()
+            .and_then(|n| gram.around.get(n));
+        if let Some(b) = set.and_then(Set::only) {
+            (mask[i], value[i]) = (0xff, b);
+        }
+    }
+    (u64::from_le_bytes(mask), u64::from_le_bytes(value))
+}
+
+fn eight(text: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*text.get(at..)?.first_chunk::<8>()?) | FOLD8)
+}
+
 impl Entry {
-    fn literal_stands(&self, text: &[u8], at: usize) -> bool {
+    #[inline]
+    fn literal_stands(
+        &self,
+        text: &[u8],
+        at: usize,
+        before: Option<u64>,
+        after: Option<u64>,
+    ) -> bool {
+        let near =
+            |(mask, value): (u64, u64), text: Option<u64>| text.is_none_or(|t| t & mask == value);
+        near(self.after, after) && near(self.before, before) && self.whole_literal(text, at)
+    }
+
+    fn whole_literal(&self, text: &[u8], at: usize) -> bool {
         let Some(from) = at.checked_add_signed(self.around_at as isize) else {
             return false;
         };

@@ -10,7 +10,7 @@ use regex_automata::{Anchored, Input, util::captures::Captures};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 use crate::detector::{Allow, Detector, DetectorError};
-use crate::engine::grams::{self, Plan};
+use crate::engine::grams::{self, Plan, Run};
 
 /// Longest match that is looked for when a pattern sets no bound itself.
 const UNBOUNDED: usize = 16_384;
@@ -127,6 +127,8 @@ impl CompiledAllow {
 pub(crate) struct Pattern {
     regex: Lazy,
     max_len: usize,
+    /// What every match holds; looked for before the pattern is tried.
+    run: Option<Run>,
     /// Matches begin at the edge of a word.
     bound: bool,
     pub(crate) group: Option<usize>,
@@ -161,6 +163,7 @@ impl Pattern {
             Self {
                 regex: Lazy::new(pattern),
                 bound: begins_at_edge(&hir),
+                run: grams::required_run(&hir),
                 max_len: plan.max_len.unwrap_or(UNBOUNDED).clamp(4, 65_536),
                 group: detector.group,
                 allow,
@@ -194,6 +197,11 @@ impl Pattern {
             self.max_len
         };
         let end = text.len().min(hi.saturating_add(reach));
+        if let Some(run) = &self.run
+            && !run.within(&text[lo..end.max(lo)])
+        {
+            return None;
+        }
         let regex = self.regex.get()?;
         let anchored = if lo == hi {
             Anchored::Yes

@@ -38,6 +38,8 @@ const fn symbols() -> [u8; 256] {
 pub(crate) struct Shapes {
     next: Vec<[u16; SYMBOLS]>,
     accept: Vec<Vec<u32>>,
+    /// Bytes of the shortest outline, at most those of the shortest address or account number.
+    pub(crate) shortest: usize,
 }
 
 impl Shapes {
@@ -45,6 +47,7 @@ impl Shapes {
         Self {
             next: vec![[0; SYMBOLS]],
             accept: vec![Vec::new()],
+            shortest: 7,
         }
     }
 
@@ -57,6 +60,7 @@ impl Shapes {
         };
         for separator in separators {
             let way = shape.replace('_', separator);
+            self.shortest = self.shortest.min(way.len());
             let mut ends = vec![0_usize];
             for c in way.bytes() {
                 let symbols: &[u8] = match c {
