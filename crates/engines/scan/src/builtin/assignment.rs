@@ -4,7 +4,7 @@
 use crate::engine::filter;
 
 /// The words that call this scanner, as a pattern.
-pub(crate) const WORDS: &str = "(?i)passw|passphrase|_pass|pass[=:\"' ]|pwd(?s:.)|secret|token|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|master[_-]?key|account[_-]?key|license[_-]?key|client[_-]?key|app[_-]?key|credential|creds|_auth[\"' ]{0,2}[:=]|authorization|encrypt[_-]?key|_key[\"' ]?[=:]|contrase|kennwort|passwort|senha";
+pub(crate) const WORDS: &str = "(?i)passw|passphrase|_pass|pass[=:\"' ]|pwd(?s:.)|secret|token|api[_.-]?key|access[_.-]?key|auth[_.-]?key|private[_.-]?key|signing[_.-]?key|encryption[_.-]?key|master[_-]?key|account[_-]?key|license[_-]?key|client[_.-]?key|app[_-]?key|credential|creds|_auth[\"' ]{0,2}[:=]|authorization|encrypt[_-]?key|[_.-]key[\"' ]?[=:]|contrase|kennwort|passwort|senha";
 
 /// A found assignment: the value's place.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,6 +72,10 @@ pub(crate) fn at(text: &[u8], at: usize, place: Place) -> Option<Assigned> {
     if value.len() < 4 || value.len() > 400 {
         return None;
     }
+    // The content of an element and a setting of a recipe are values whatever the file.
+    let mut place = place;
+    place.plain_values |=
+        operator == b'e' || operator == b'>' && text[value_end..].starts_with(b"</");
     if quote == 0 && !place.plain_values && value.len() < 12 {
         return None;
     }
@@ -210,6 +214,9 @@ const ABOUT: &[&[u8]] = &[
     b"algo",
     b"hash",
     b"salt",
+    b"encoder",
+    b"decoder",
+    b"encoding",
 ];
 
 fn kind_of(name: &[u8]) -> Option<Kind> {
@@ -217,8 +224,24 @@ fn kind_of(name: &[u8]) -> Option<Kind> {
     if ABOUT.iter().any(|a| word.eq_ignore_ascii_case(a)) {
         return None;
     }
+    // The same in one case: `passwordpolicy`, `SECRETNAME`.
+    if ABOUT.iter().any(|a| {
+        a.len() >= 4 && ends(name, a) && {
+            let head = &name[..name.len() - a.len()];
+            [&b"password"[..], b"passwd", b"secret", b"token", b"key"]
+                .iter()
+                .any(|w| ends(head, w))
+        }
+    }) {
+        return None;
+    }
     let has = |w: &[u8]| filter::contains(name, w);
     if has(b"public")
+        || has(b"translation")
+        || has(b"i18n")
+        || has(b"idempotency")
+        || has(b"routing_key")
+        || has(b"routingkey")
         || has(b"tokeniz")
         || has(b"keyword")
         || has(b"primary_key")
@@ -242,11 +265,18 @@ fn kind_of(name: &[u8]) -> Option<Kind> {
         || has(b"kennwort")
         || has(b"passwort")
         || has(b"senha")
-        || name.len() <= 12 && (ends(name, b"pass") || ends(name, b"_pass"))
-        || ends(name, b"_pass")
-        || ends(name, b"-pass")
-        || ends(name, b".pass")
-        || ends(name, b"Pass")
+        || word.eq_ignore_ascii_case(b"pass")
+        || name.len() <= 12
+            && ends(name, b"pass")
+            && ![
+                &b"bypass"[..],
+                b"compass",
+                b"trespass",
+                b"surpass",
+                b"overpass",
+            ]
+            .iter()
+            .any(|w| ends(name, w))
     {
         return Some(Kind::Password);
     }
@@ -303,6 +333,45 @@ fn to_value(text: &[u8], name_end: usize, name_start: usize) -> Option<(usize, u
     skip(&mut i, b"\"'`)]\\", 4);
     skip(&mut i, b" \t", 24);
     let mut operator = get(i);
+    // `name="…" value="…"`, as in XML settings.
+    if operator.eq_ignore_ascii_case(&b'v')
+        && i > name_end + 1
+        && text[name_end..i].iter().any(|b| matches!(b, b'"' | b'\''))
+        && text[i..]
+            .get(..6)
+            .is_some_and(|t| t.eq_ignore_ascii_case(b"value="))
+    {
+        i += 5;
+        operator = b'=';
+    }
+    // A variable with its type between: `var token string = "…"`, `const char *key = "…"`.
+    if i > name_end && operator.is_ascii_alphabetic() || operator == b'[' && i > name_end {
+        let kind = text[i..]
+            .iter()
+            .take(16)
+            .take_while(|b| b.is_ascii_alphanumeric() || b"[]&*.".contains(b))
+            .count();
+        let mut k = i + kind;
+        skip(&mut k, b" ", 4);
+        let quoted = get(k) == b'='
+            && get(k + 1) != b'='
+            && matches!(
+                get(k + 1 + usize::from(get(k + 1) == b' ')),
+                b'"' | b'\'' | b'`'
+            );
+        if quoted && kind > 2 {
+            i = k;
+            operator = b'=';
+        }
+    }
+    // `ENV NAME value` of a container's recipe.
+    let env = i > name_end
+        && !matches!(operator, b'=' | b':')
+        && text[..name_start].ends_with(b"ENV ")
+        && (name_start == 4 || matches!(text[name_start - 5], b'\n' | b' '));
+    if env {
+        return Some((i, 0, b'e'));
+    }
     match operator {
         b'=' | b':' => {
             i += 1;
@@ -318,8 +387,12 @@ fn to_value(text: &[u8], name_end: usize, name_start: usize) -> Option<(usize, u
         _ => return None,
     }
     skip(&mut i, b" \t", 24);
+    if operator == b'>' {
+        // The content of an element may begin on the next line.
+        skip(&mut i, b" \t\r\n", 24);
+    }
     // `password: str = "…"`, `let token: &str = "…"`, `Token string = "…"`.
-    if operator == b':' && get(i).is_ascii_alphabetic() || get(i) == b'&' {
+    if operator == b':' && (get(i).is_ascii_alphabetic() || get(i) == b'_') || get(i) == b'&' {
         let mut j = i;
         while j < text.len() && j < i + 24 && (name_byte(text[j]) || b"&<>[]?'".contains(&text[j]))
         {
@@ -515,6 +588,22 @@ fn weigh(
     let upper = value.iter().any(u8::is_ascii_uppercase);
     let lower = value.iter().any(u8::is_ascii_lowercase);
     let signs = value.len() - digits - letters - spaces;
+    // Codes that colour a terminal, and the gaps of a format: no secret is written with them.
+    let control = [&b"\\x1b"[..], b"\\033", b"\\e[", b"\\u001b"]
+        .iter()
+        .any(|c| filter::contains(value, c));
+    let gaps = digits == 0 && value.contains(&b'{') && value.contains(&b'}');
+    // A call that gets the secret, in quotes.
+    let call = value.ends_with(b")")
+        && value.iter().position(|b| *b == b'(').is_some_and(|at| {
+            at > 2
+                && value[..at]
+                    .iter()
+                    .all(|b| b.is_ascii_alphabetic() || matches!(*b, b'_' | b'.'))
+        });
+    if control || gaps || call || kind == Kind::Token && structured(value) {
+        return None;
+    }
     let template = value.windows(2).any(|w| {
         matches!(
             w,
@@ -565,7 +654,8 @@ fn weigh(
         }
     }
     let same_as_name = filter::contains(name, value)
-        || value.len() > 5 && filter::contains(value, last_word(name)) && digits < 3;
+        || value.len() > 5 && filter::contains(value, last_word(name)) && digits < 3
+        || same_letters(name, value);
     if same_as_name {
         return None;
     }
@@ -590,6 +680,8 @@ fn weigh(
                 && !identifier(value)
             {
                 0.6
+            } else if upper && lower && wordy < 0.3 && spaces == 0 && value.len() >= 12 {
+                0.65
             } else if upper && lower && wordy < 0.45 && spaces == 0 && value.len() >= 8 {
                 0.55
             } else if digits > 0 && value.len() >= 6 {
@@ -643,7 +735,9 @@ fn weigh(
         }
     };
     // Comparison and plain arguments say less than an assignment.
-    if matches!(operator, b',' | b'(' | b'!' | b'"' | b'\'') {
+    if matches!(operator, b',' | b'(' | b'!' | b'"' | b'\'')
+        && !(operator == b',' && quote != 0 && filter::uuid_form(value))
+    {
         confidence -= 0.1;
     }
     if quote == 0 && kind == Kind::Password && !(digits > 0 && letters > 0) {
@@ -667,6 +761,27 @@ fn strong(value: &[u8]) -> bool {
         && value.iter().any(|b| b"!@#$%^&*".contains(b))
 }
 
+/// Words and counters joined by signs, as keys of caches and routes are: `tenant#4821#order`.
+fn structured(value: &[u8]) -> bool {
+    let sign = |b: &u8| matches!(*b, b'#' | b':' | b'/' | b'|');
+    value.iter().filter(|b| sign(b)).count() >= 2
+        && value.split(sign).all(|p| {
+            p.len() <= 8 && p.iter().all(u8::is_ascii_digit)
+                || p.len() <= 20 && p.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
+        })
+}
+
+/// The value is the name again, written otherwise.
+fn same_letters(name: &[u8], value: &[u8]) -> bool {
+    let plain = |s: &[u8]| -> Vec<u8> {
+        s.iter()
+            .filter(|b| b.is_ascii_alphanumeric())
+            .map(u8::to_ascii_lowercase)
+            .collect()
+    };
+    value.len() >= 4 && plain(name).ends_with(&plain(value))
+}
+
 /// A name of a program: words joined by one kind of sign, digits only at the ends of words.
 fn identifier(value: &[u8]) -> bool {
     let joined = value
@@ -674,6 +789,17 @@ fn identifier(value: &[u8]) -> bool {
         .all(|b| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-' | b'.' | b':' | b'/'));
     if !joined {
         return false;
+    }
+    // Words in one case with a sign between them, whatever their letters.
+    if value.iter().any(|b| matches!(*b, b'_' | b'-'))
+        && value
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || matches!(*b, b'_' | b'-'))
+        && value
+            .split(|b| matches!(*b, b'_' | b'-'))
+            .all(|p| p.len() <= 12)
+    {
+        return true;
     }
     let parts: Vec<&[u8]> = value
         .split(|b| matches!(*b, b'_' | b'-' | b'.' | b':' | b'/'))

@@ -200,6 +200,13 @@ pub(crate) fn international(text: &[u8], start: usize) -> Option<(usize, usize, 
         }
         i += 1;
     }
+    // `+2739877-01-03`: a year of more than four digits (ISO 8601), no country.
+    let date = matches!(&text[start..end], [year @ .., b'-', m1, m2, b'-', d1, d2]
+        if year.iter().all(u8::is_ascii_digit)
+            && [m1, m2, d1, d2].iter().all(|b| b.is_ascii_digit()));
+    if date {
+        return None;
+    }
     let next = text.get(end).copied().unwrap_or(b' ');
     if next.is_ascii_alphabetic() || next == b'_' || fits(&digits[..n]) != Some(true) {
         return None;

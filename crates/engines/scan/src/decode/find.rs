@@ -170,42 +170,46 @@ fn deep(scanner: &Scanner, source: &Source, view: View, depth: u8, how: &str) ->
     levels
 }
 
+#[inline]
 fn is_base64(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
+    BASE64[usize::from(b)]
 }
+
+/// Both alphabets of base64.
+static BASE64: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] =
+            (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'+' | b'/' | b'-' | b'_');
+        b += 1;
+    }
+    table
+};
 
 /// Calls `found` with every run that may be encoded.
 fn runs(text: &[u8], mut found: impl FnMut(Code, usize, usize)) {
     let mut i = 0;
     let n = text.len();
-    while i < n {
-        // A run of the alphabet, of which every 16th byte has to be in it.
-        let Some(probe) = text.get(i + MIN_RUN - 1) else {
-            break;
-        };
-        if !is_base64(*probe) {
-            i += MIN_RUN;
+    // From the far end of each stretch: its last byte that is none of the alphabet is where the
+    // next stretch begins, and most of the text is never looked at.
+    while let Some(stretch) = text.get(i..i + MIN_RUN) {
+        if let Some(last) = stretch.iter().rposition(|b| !is_base64(*b)) {
+            i += last + 1;
             continue;
         }
-        let mut start = i + MIN_RUN - 1;
-        while start > i && is_base64(text[start - 1]) {
-            start -= 1;
-        }
+        let start = i;
         let mut end = i + MIN_RUN;
         while end < n && is_base64(text[end]) {
             end += 1;
         }
-        if end - start >= MIN_RUN {
-            let (code, last) = classify(text, start, end);
-            if let Some(code) = code
-                && last - start <= MAX_RUN
-            {
-                found(code, start, last);
-            }
-            i = last.max(end);
-        } else {
-            i = end;
+        let (code, last) = classify(text, start, end);
+        if let Some(code) = code
+            && last - start <= MAX_RUN
+        {
+            found(code, start, last);
         }
+        i = last.max(end);
     }
     percent_runs(text, &mut found);
 }

@@ -131,7 +131,24 @@ fn reference(s: &[u8]) -> bool {
             && one_case(&s[1..]))
         || (inner(b"{", b"}") && s[1..s.len() - 1].iter().all(|b| name_byte(*b)))
         || (s.len() == 2 && s[0] == b'%')
+        || PLACES.iter().any(|p| s.starts_with(p))
 }
+
+/// Beginnings of values that say where a secret is kept.
+const PLACES: [&[u8]; 12] = [
+    b"vault:",
+    b"vault://",
+    b"arn:aws",
+    b"op://",
+    b"ssm:",
+    b"secretsmanager:",
+    b"/run/secrets/",
+    b"@Microsoft.KeyVault(",
+    b"gcp-secret:",
+    b"ref+",
+    b"!vault",
+    b"ENC[",
+];
 
 fn name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_' || b == b'.'
@@ -183,6 +200,14 @@ fn longest_run(s: &[u8]) -> usize {
         best = best.max(run);
     }
     best
+}
+
+/// Whether a reason of [`harmless`] is one for which a value of an issuer's form is only less
+/// likely to be a secret: documentation shows such values, but people also paste real ones beside
+/// such words.
+#[must_use]
+pub(crate) fn doubtful(why: &str) -> bool {
+    matches!(why, "placeholder" | "repeated")
 }
 
 /// Why a value that nothing but a word beside it makes a secret is none.

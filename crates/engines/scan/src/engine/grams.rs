@@ -1,7 +1,8 @@
 //! Which bytes a pattern cannot do without: every pattern is reduced to sets of four-byte grams of
 //! which one occurs in each of its matches, so that one pass over the text can serve all patterns.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -258,33 +259,17 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Whether there is such a run in the bytes. Looks at one byte in `len` until one fits.
+    /// Whether there is such a run in the bytes. Each stretch is looked at
+    /// from its end, so that most bytes are passed over.
     pub(crate) fn within(&self, text: &[u8]) -> bool {
         let mut from = 0;
-        loop {
-            let probe = from + self.len - 1;
-            let Some(b) = text.get(probe) else {
-                return false;
-            };
-            if !self.set.has(*b) {
-                from = probe + 1;
-                continue;
-            }
-            // Back from the probe to where the run may begin, then on to its end.
-            let back = text[from..probe]
-                .iter()
-                .rposition(|b| !self.set.has(*b))
-                .map_or(from, |i| from + i + 1);
-            let need = back + self.len;
-            let stop = text
-                .get(probe + 1..need)
-                .map(|rest| rest.iter().position(|b| !self.set.has(*b)));
-            match stop {
-                None => return false,
-                Some(None) => return true,
-                Some(Some(i)) => from = probe + 1 + i + 1,
+        while let Some(stretch) = text.get(from..from + self.len) {
+            match stretch.iter().rposition(|b| !self.set.has(*b)) {
+                None => return true,
+                Some(last) => from += last + 1,
             }
         }
+        false
     }
 
     /// How unlikely it is that other text has one.
@@ -376,6 +361,13 @@ pub(crate) fn shortest_literal(hir: &Hir) -> usize {
 fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
     let mut choice: Option<(f64, usize)> = None;
     let mut chosen = [Set::EMPTY; 4];
+    let weights: Vec<f64> = path
+        .iter()
+        .map(|u| match u {
+            Unit::One(set) => set.weight(),
+            Unit::Gap(..) => 1.0,
+        })
+        .collect();
     for at in 0..path.len() {
         let mut sets = [Set::ANY; 4];
         let mut known = 0;
@@ -400,12 +392,12 @@ fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
             continue;
         }
         let count = sets.iter().fold(1_usize, |n, s| n.saturating_mul(s.len()));
-        let mut weight: f64 = sets.iter().map(Set::weight).product();
-        if known >= 3 && common(&sets) {
-            weight += 1e-3;
-        }
         if count == 0 || count > MAX_GRAMS {
             continue;
+        }
+        let mut weight: f64 = weights[at..at + known].iter().product();
+        if common(&sets) {
+            weight += 1e-3;
         }
         // A table entry costs a little too, so that wide windows lose against narrow ones.
         let cost = weight + count as f64 * 5e-7;
@@ -519,19 +511,27 @@ const COMMON: [&[u8]; 58] = [
     b"basic",
 ];
 
+/// Every three bytes of those words.
+static COMMON_THREES: LazyLock<HashSet<[u8; 3]>> = LazyLock::new(|| {
+    COMMON
+        .iter()
+        .flat_map(|word| word.windows(3))
+        .filter_map(|w| w.first_chunk::<3>())
+        .map(|w| w.map(|b| b | FOLD))
+        .collect()
+});
+
+/// Whether three of the bytes in a row are a piece of such a word, and little else.
 fn common(sets: &[Set; 4]) -> bool {
-    let small = |s: &Set| s.len() <= 2;
-    let (head, tail) = (sets[..3].iter().all(small), sets[1..].iter().all(small));
-    (head || tail)
-        && COMMON.iter().any(|word| {
-            word.windows(3)
-                .any(|w| w.iter().zip(sets).all(|(b, s)| s.has(*b) && s.len() <= 2))
-                || word.windows(3).any(|w| {
-                    w.iter()
-                        .zip(&sets[1..])
-                        .all(|(b, s)| s.has(*b) && s.len() <= 2)
-                })
-        })
+    [&sets[..3], &sets[1..]].into_iter().any(|three| {
+        let [a, b, c] = three else { return false };
+        let small = three.iter().all(|s| s.len() <= 2);
+        small
+            && a.iter().any(|a| {
+                b.iter()
+                    .any(|b| c.iter().any(|c| COMMON_THREES.contains(&[a, b, c])))
+            })
+    })
 }
 
 /// How often a folded byte occurs in program text and records, roughly.

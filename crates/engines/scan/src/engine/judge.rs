@@ -66,8 +66,15 @@ pub(super) fn secret(ready: &Ready, path: &str, text: &[u8], m: &Matched) -> Opt
     } else {
         filter::harmless(value)
     };
-    if harmless.is_some() {
-        return None;
+    // A form of its own makes an example worth naming, far below the default threshold; where only
+    // words make a value a secret, an example is nothing.
+    let mut ceiling = 1.0;
+    if let Some(reason) = harmless {
+        if d.generic || !filter::doubtful(reason) {
+            return None;
+        }
+        why.note = Some("looks like an example");
+        ceiling = EXAMPLE;
     }
     if let Some(check) = ready.check {
         if !check(value) {
@@ -81,8 +88,11 @@ pub(super) fn secret(ready: &Ready, path: &str, text: &[u8], m: &Matched) -> Opt
         confidence = (confidence + delta).clamp(0.02, 0.95);
         why.assigned = assigned;
     }
-    Some((confidence, why))
+    Some((confidence.min(ceiling), why))
 }
+
+/// Confidence of a value in an issuer's form that is an example by its letters.
+const EXAMPLE: f32 = 0.3;
 
 const TELLING: [&[u8]; 16] = [
     b"private", b"access", b"key", b"token", b"secret", b"passw", b"auth", b"cred", b"pat",

@@ -220,6 +220,7 @@ impl Scanner {
             done: vec![0; self.ready.len()],
             budgets: Vec::new(),
             place: None,
+            program: None,
             around: ((usize::MAX, 0), Around::default()),
             hits: Vec::new(),
         };
@@ -263,6 +264,8 @@ struct Pass<'a> {
     budgets: Vec<usize>,
     /// What the file's name says; asked on first use.
     place: Option<builtin::assignment::Place>,
+    /// Whether the file is the source of a program; asked on first use.
+    program: Option<bool>,
     /// The words around the value that was asked about last.
     around: ((usize, usize), Around),
     hits: Vec<Hit>,
@@ -518,6 +521,16 @@ impl Pass<'_> {
         !joined_right && !joined_left
     }
 
+    /// Whether the file is the source of a program.
+    fn program(&mut self) -> bool {
+        let path = self.path;
+        *self.program.get_or_insert_with(|| {
+            let name = path.rsplit(['/', '!']).next().unwrap_or(path);
+            name.rsplit_once('.')
+                .is_some_and(|(_, e)| PROGRAMS.iter().any(|p| e.eq_ignore_ascii_case(p)))
+        })
+    }
+
     /// Tries the outlines of numbers at the start of a token.
     fn outlines(&mut self, start: usize, before: u8) {
         let text = self.text;
@@ -534,6 +547,10 @@ impl Pass<'_> {
         if joined_left || part_of_identifier {
             return;
         }
+        // A negative number, a part of a path.
+        let aside = |b: Option<&u8>| b.is_none_or(|b| !b.is_ascii_alphanumeric());
+        let negative = before == b'-' && aside(start.checked_sub(2).and_then(|i| text.get(i)));
+        let in_path = before == b'/' && !aside(start.checked_sub(2).and_then(|i| text.get(i)));
         let scanner = self.scanner;
         let mut found: Vec<(usize, u32)> = Vec::new();
         scanner.shapes.walk(text, start, |end, owners| {
@@ -584,7 +601,22 @@ impl Pass<'_> {
             if !separated && self.columns.is_none() && in_number_table(text, start, end) {
                 base *= 0.5;
             }
-            let (confidence, why) = self.in_context(ready, (start, end), base, why);
+            if separated && in_spaced_list(text, start, end) {
+                base *= 0.5;
+            }
+            if !separated && (negative || in_path) {
+                continue;
+            }
+            // A bare number of a program: its check digits may be right by chance, and a word in
+            // the name of a constant says little.
+            let literal = !separated && self.program() && is_literal(text, start, end);
+            if literal {
+                base *= 0.5;
+            }
+            let (mut confidence, why) = self.in_context(ready, (start, end), base, why);
+            if literal && ready.check.is_none_or(|_| weak_check(&ready.detector)) {
+                confidence *= 0.6;
+            }
             self.hits.push(Hit {
                 detector: owner,
                 start,
@@ -594,6 +626,40 @@ impl Pass<'_> {
             });
         }
     }
+}
+
+/// Endings of names of source files.
+const PROGRAMS: [&str; 20] = [
+    "rs", "c", "h", "cc", "cpp", "hpp", "cxx", "go", "java", "kt", "swift", "js", "mjs", "ts",
+    "py", "rb", "php", "cs", "scala", "s",
+];
+
+/// Whether a number stands in a program as a number: outside of quotes and comments of its own.
+fn is_literal(text: &[u8], start: usize, end: usize) -> bool {
+    let before = if start == 0 { b'\n' } else { text[start - 1] };
+    let next = text.get(end).copied().unwrap_or(b'\n');
+    let quote = |b: u8| matches!(b, b'"' | b'\'' | b'`');
+    if quote(before) || quote(next) {
+        return false;
+    }
+    matches!(
+        next,
+        b',' | b';' | b')' | b']' | b'}' | b'.' | b'\n' | b'\r' | b'U' | b'u' | b'L'
+    ) || matches!(before, b'(' | b'[' | b'{' | b'=' | b',')
+}
+
+/// A check that one number in ten passes, or more.
+fn weak_check(detector: &Detector) -> bool {
+    detector.confidence < 0.2
+}
+
+/// Whether numbers of the same kind stand on both sides, as in a list with spaces.
+fn in_spaced_list(text: &[u8], start: usize, end: usize) -> bool {
+    let spaced = memchr::memchr(b' ', &text[start..end]).is_some();
+    let digit = |i: Option<usize>| i.and_then(|i| text.get(i)).is_some_and(u8::is_ascii_digit);
+    let left = start > 0 && text[start - 1] == b' ' && digit(start.checked_sub(2));
+    let right = text.get(end) == Some(&b' ') && digit(end.checked_add(1));
+    spaced && (left || right)
 }
 
 /// Whether the value stands in a list of long numbers, as tables of constants are.

@@ -32,6 +32,9 @@ pub(crate) struct Entry {
 pub(crate) struct Prefilter {
     /// Two bits of one word for each gram: what passes is there more often than not.
     bitmap: Box<[u64; WORDS]>,
+    /// Each gram at the first free place from its own; 0 where there is none, which no folded
+    /// gram is. Kept apart from what a gram leads to, so that most looks stay in the cache.
+    grams: Box<[u32]>,
     slots: Box<[Slot]>,
     mask: usize,
     shift: u32,
@@ -40,7 +43,6 @@ pub(crate) struct Prefilter {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    gram: u32,
     from: u32,
     to: u32,
 }
@@ -83,17 +85,13 @@ impl Prefilter {
         all.sort_by_key(|a| (a.0, a.1));
         let mut bitmap = Box::new([0_u64; WORDS]);
         let mut entries = Vec::with_capacity(all.len());
-        let mut runs: Vec<Slot> = Vec::new();
+        let mut runs: Vec<(u32, Slot)> = Vec::new();
         for (gram, owner, g) in all {
             let h = hash(gram);
             bitmap[word(h)] |= bits(h);
-            if runs.last().is_none_or(|r| r.gram != gram) {
+            if runs.last().is_none_or(|r| r.0 != gram) {
                 let at = entries.len() as u32;
-                runs.push(Slot {
-                    gram,
-                    from: at,
-                    to: at,
-                });
+                runs.push((gram, Slot { from: at, to: at }));
             }
             entries.push(Entry {
                 owner,
@@ -107,22 +105,25 @@ impl Prefilter {
                 around: g.around.clone(),
                 around_at: g.around_at as i32,
             });
-            if let Some(run) = runs.last_mut() {
+            if let Some((_, run)) = runs.last_mut() {
                 run.to += 1;
             }
         }
-        let size = (runs.len() * 2).next_power_of_two().max(2);
+        let size = (runs.len() * 3 / 2 + 1).next_power_of_two().max(2);
         let shift = 32 - size.trailing_zeros();
+        let mut grams = vec![0_u32; size].into_boxed_slice();
         let mut slots = vec![Slot::default(); size].into_boxed_slice();
-        for run in runs {
-            let mut i = spread(run.gram, shift);
-            while slots[i].from != slots[i].to {
+        for (gram, run) in runs {
+            let mut i = spread(gram, shift);
+            while grams[i] != 0 {
                 i = (i + 1) & (size - 1);
             }
+            grams[i] = gram;
             slots[i] = run;
         }
         Self {
             bitmap,
+            grams,
             slots,
             mask: size - 1,
             shift,
@@ -188,21 +189,22 @@ impl Prefilter {
     fn look_up(&self, text: &[u8], at: usize, gram: u32, hit: &mut impl FnMut(usize, &Entry)) {
         let mut i = spread(gram, self.shift);
         loop {
-            let slot = self.slots[i];
-            if slot.from == slot.to {
-                return;
+            let there = self.grams[i];
+            if there == gram {
+                break;
             }
-            if slot.gram == gram {
-                let before = at.checked_sub(8).and_then(|from| eight(text, from));
-                let after = eight(text, at + 4);
-                for entry in &self.entries[slot.from as usize..slot.to as usize] {
-                    if entry.literal_stands(text, at, before, after) {
-                        hit(at, entry);
-                    }
-                }
+            if there == 0 {
                 return;
             }
             i = (i + 1) & self.mask;
+        }
+        let slot = self.slots[i];
+        let before = at.checked_sub(8).and_then(|from| eight(text, from));
+        let after = eight(text, at + 4);
+        for entry in &self.entries[slot.from as usize..slot.to as usize] {
+            if entry.literal_stands(text, at, before, after) {
+                hit(at, entry);
+            }
         }
     }
 }

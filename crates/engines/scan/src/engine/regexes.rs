@@ -248,3 +248,91 @@ fn begins_at_edge(hir: &Hir) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::detector;
+    use crate::engine::prefilter::Prefilter;
+
+    fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, out);
+            } else if path.extension().is_some_and(|e| e == "toml") {
+                out.push(path);
+            }
+        }
+    }
+
+    const NOISE: &str =
+        "let line = config.token.secret(\"access\") / 0x00ff; // key: data, less float\n";
+
+    /// What the pattern alone finds in the whole text, against what grams, runs and windows leave
+    /// of the text for it.
+    #[test]
+    fn agrees_with_the_pattern_over_the_whole_text() {
+        let mut paths = Vec::new();
+        files(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("detectors"),
+            &mut paths,
+        );
+        paths.sort();
+        let detectors = paths
+            .iter()
+            .flat_map(|p| detector::parse("", &std::fs::read_to_string(p).unwrap()).unwrap());
+        // Patterns take long to compile without optimisation: one in some of them then.
+        let step = if cfg!(debug_assertions) { 12 } else { 1 };
+        let mut wrong = Vec::new();
+        let mut seen = 0;
+        for d in detectors.filter(|d| d.pattern.is_some()).step_by(step) {
+            let text = d.pattern.as_deref().unwrap();
+            let (pattern, plan) = Pattern::new(&d, text).unwrap();
+            let filter = Prefilter::new(&[(0, plan)]);
+            let regex = compile(text).unwrap();
+            for example in d.positives.iter().chain(&d.negatives) {
+                let example = detector::unbroken(example);
+                for text in [
+                    example.clone(),
+                    format!("{}{example}\n{NOISE}", NOISE.repeat(3)),
+                    format!("{NOISE}{example} {example}{NOISE}"),
+                ] {
+                    let text = text.as_bytes();
+                    let mut naive: BTreeSet<(usize, usize)> = BTreeSet::new();
+                    for m in regex.find_iter(text) {
+                        naive.insert((m.start(), m.end()));
+                    }
+                    let (mut found, mut done, mut budget) = (BTreeSet::new(), 0, usize::MAX);
+                    filter.scan(text, |at, entry| {
+                        if at < done {
+                            return;
+                        }
+                        let (lo, hi) = (entry.min_before, entry.max_before);
+                        if let Some(m) = pattern.try_at(text, at, lo, hi, &mut budget)
+                            && m.whole.1 > done
+                        {
+                            done = m.whole.1.max(at + 1);
+                            found.insert(m.whole);
+                        }
+                    });
+                    seen += naive.len();
+                    // A window that begins late may cut what a lazy gap before the value takes,
+                    // never where a match ends.
+                    let ends = |s: &BTreeSet<(usize, usize)>| -> BTreeSet<usize> {
+                        s.iter().map(|m| m.1).collect()
+                    };
+                    if !ends(&naive).is_subset(&ends(&found)) {
+                        wrong.push(format!("{}: {naive:?} but {found:?}", d.id));
+                    }
+                }
+            }
+        }
+        assert!(seen > 300, "{seen}");
+        assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+    }
+}

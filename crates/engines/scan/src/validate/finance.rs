@@ -6,6 +6,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("luhn", |v| all_digits(v) && luhn(v)),
     ("payment_card", payment_card),
     ("iban", crate::builtin::iban::valid),
+    ("pem_body", pem_body),
     ("isin", isin),
     ("cusip", cusip),
     ("imei", |v| v.len() == 15 && all_digits(v) && luhn(v)),
@@ -139,4 +140,10 @@ fn vin(v: &[u8]) -> bool {
 /// ISO 9362: four letters, a country, a place, perhaps a branch.
 fn bic(v: &[u8]) -> bool {
     matches!(v.len(), 8 | 11) && v[..6].iter().all(u8::is_ascii_uppercase)
+}
+
+/// Key material between the lines that begin and end a key: a documentation often shows the lines alone.
+fn pem_body(v: &[u8]) -> bool {
+    let code = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    v.split(|b| !code(b)).any(|run| run.len() >= 24)
 }

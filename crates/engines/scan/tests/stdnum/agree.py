@@ -4,7 +4,7 @@
     python3 -m venv VENV && VENV/bin/pip install python-stdnum==2.2
     cargo build --release -p sealwright-scan --example check_numbers
     VENV/bin/python crates/engines/scan/tests/stdnum/agree.py \
-        target/release/examples/check_numbers IDENTIFIERS.json [COUNT]
+        target/release/examples/check_numbers IDENTIFIERS.json [COUNT [KIND...]]
 
 IDENTIFIERS.json gives seeds of each kind. From them COUNT (10,000) numbers that python-stdnum takes
 for valid are made by changing letters and digits at random, and COUNT by one mutation of a valid
@@ -20,9 +20,16 @@ import time
 
 
 def judge(kind):
-    name = kind if "." in kind else kind
-    module = importlib.import_module("stdnum." + name)
-    return module.is_valid
+    module = importlib.import_module("stdnum." + kind)
+
+    def valid(number):
+        try:
+            return module.is_valid(number)
+        except (KeyError, IndexError, TypeError):
+            # The judge itself fails on a few numbers: no judgement.
+            return None
+
+    return valid
 
 
 def change(rng, value, places):
@@ -75,14 +82,18 @@ def mutated(rng, values, count):
 def main():
     program, data = sys.argv[1:3]
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 10_000
+    only = sys.argv[4:]
     differ = total = 0
     for entry in json.load(open(data))["kinds"]:
         kind = entry["kind"]
+        if only and kind not in only:
+            continue
         rng = random.Random(kind)
         valid = judge(kind)
         seeds = [v["value"] for v in entry["valid"]]
         good = made(rng, valid, seeds, count, 60)
         numbers = good + mutated(rng, good or seeds, count)
+        numbers = [n for n in numbers if valid(n) is not None]
         theirs = ["valid" if valid(n) else "invalid" for n in numbers]
         text = "".join(f"{kind} {n}\n" for n in numbers)
         ours = subprocess.run([program], input=text, capture_output=True, text=True, check=True)
