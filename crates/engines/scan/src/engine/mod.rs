@@ -298,8 +298,8 @@ impl Pass<'_> {
         let Some(m) = pattern.try_at(
             self.text,
             at,
-            entry.min_before,
-            entry.max_before,
+            self.done[owner],
+            (entry.min_before, entry.max_before),
             &mut self.budgets[owner],
         ) else {
             return;

@@ -174,23 +174,27 @@ impl Pattern {
     }
 
     /// Tries the pattern around a literal: the match has to begin between the two distances before
-    /// `at`. `budget` bounds the bytes spent in vain over one text.
+    /// `at`, and not before `floor`, where the last one ended. `budget` bounds the bytes spent in vain over one text.
     pub(crate) fn try_at(
         &self,
         text: &[u8],
         at: usize,
-        min_before: u32,
-        max_before: u32,
+        floor: usize,
+        (min_before, max_before): (u32, u32),
         budget: &mut usize,
     ) -> Option<Matched> {
-        let hi = at.checked_sub(min_before as usize)?;
+        let hi = at
+            .checked_sub(min_before as usize)
+            .filter(|hi| *hi >= floor)?;
         if self.bound && min_before == max_before && hi > 0 {
             let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
             if word(text[hi - 1]) && word(text[hi]) {
                 return None;
             }
         }
-        let lo = at.saturating_sub((max_before as usize).min(REACH + min_before as usize));
+        let lo = at
+            .saturating_sub((max_before as usize).min(REACH + min_before as usize))
+            .max(floor);
         let reach = if *budget == 0 {
             self.max_len.min(512)
         } else {
@@ -312,8 +316,8 @@ mod tests {
                         if at < done {
                             return;
                         }
-                        let (lo, hi) = (entry.min_before, entry.max_before);
-                        if let Some(m) = pattern.try_at(text, at, lo, hi, &mut budget)
+                        let before = (entry.min_before, entry.max_before);
+                        if let Some(m) = pattern.try_at(text, at, done, before, &mut budget)
                             && m.whole.1 > done
                         {
                             done = m.whole.1.max(at + 1);

@@ -81,6 +81,9 @@ pub(super) fn redact(
     Ok(work.out)
 }
 
+/// The codes that go, by operation and part, and the placeholder that the first one leaves.
+type Gone = BTreeMap<(usize, usize), Vec<(Glyph, Option<String>)>>;
+
 struct Work<'r, 's> {
     redactor: &'r Redactor<'s>,
     source: Source,
@@ -214,7 +217,7 @@ impl Work<'_, '_> {
         let glyphs = reader.glyphs.unwrap_or_default();
         let text = reader.text.into_bytes();
         // Which codes go, by operation and part, and where a placeholder stands for them.
-        let mut gone: BTreeMap<(usize, usize), Vec<(Glyph, Option<String>)>> = BTreeMap::new();
+        let mut gone = Gone::new();
         for (start, end, finding) in places {
             let mut word = Some(
                 String::from_utf8_lossy(&self.redactor.stand_in(
@@ -455,7 +458,7 @@ fn with_font(document: &Document, mut resources: Dictionary, font: ObjectId) -> 
 fn without(
     operation: Operation,
     index: usize,
-    gone: &BTreeMap<(usize, usize), Vec<(Glyph, Option<String>)>>,
+    gone: &Gone,
     font: Option<&[Object]>,
     out: &mut Vec<Operation>,
 ) {
