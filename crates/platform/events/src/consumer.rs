@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sealwright_core::Clock;
+use sealwright_core::{Clock, UnixMicros};
 use sealwright_store::{Store, StoreError, Tx, sql};
 use tokio_util::sync::CancellationToken;
 
@@ -85,16 +85,7 @@ impl<E: Effect> Consumer for StoreConsumer<E> {
     }
 
     async fn cursor(&self) -> Result<u64, ConsumerError> {
-        let row = self
-            .store
-            .fetch_optional(
-                sql("SELECT next_offset FROM consumer_cursor WHERE consumer = $1")
-                    .bind(self.effect.name()),
-            )
-            .await?;
-        row.map_or(Ok(0), |row| {
-            Ok(u64::try_from(row.int("next_offset")?).unwrap_or(0))
-        })
+        Ok(cursor_of(&self.store, self.effect.name()).await?)
     }
 
     async fn consume(&self, events: &[StoredEvent]) -> Result<(), ConsumerError> {
@@ -137,6 +128,46 @@ impl<E: Effect> Consumer for StoreConsumer<E> {
         self.effect.committed(events).await;
         Ok(())
     }
+}
+
+/// The cursor of a consumer whose effect is in the state; 0 when it has not run.
+///
+/// # Errors
+/// From the state.
+pub async fn cursor_of(store: &Store, consumer: &str) -> Result<u64, StoreError> {
+    let row = store
+        .fetch_optional(
+            sql("SELECT next_offset FROM consumer_cursor WHERE consumer = $1").bind(consumer),
+        )
+        .await?;
+    row.map_or(Ok(0), |row| {
+        Ok(u64::try_from(row.int("next_offset")?).unwrap_or(0))
+    })
+}
+
+/// Lets a consumer that has not run yet begin at `offset` instead of at 0: what lies before it takes no
+/// effect, or has left the log. A consumer that has run goes on where it was.
+///
+/// # Errors
+/// From the state.
+pub async fn begin_at(
+    store: &Store,
+    consumer: &str,
+    offset: u64,
+    now: UnixMicros,
+) -> Result<(), StoreError> {
+    store
+        .execute(
+            sql(
+                "INSERT INTO consumer_cursor (consumer, next_offset, updated_at)
+                 VALUES ($1, $2, $3) ON CONFLICT (consumer) DO NOTHING",
+            )
+            .bind(consumer)
+            .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+            .bind(now),
+        )
+        .await?;
+    Ok(())
 }
 
 /// The lowest cursor of all consumers whose effect is in the state; `None` before any has run. What lies

@@ -8,13 +8,18 @@ pub mod catalogue;
 mod consumer;
 mod history;
 mod log;
+mod search;
 mod stored;
 
 pub use admit::{Admit, Incoming, Rejection};
 pub use catalogue::Catalogue;
-pub use consumer::{Consumer, ConsumerError, Effect, StoreConsumer, catch_up, lowest_cursor, run};
+pub use consumer::{
+    Consumer, ConsumerError, Effect, StoreConsumer, begin_at, catch_up, cursor_of, lowest_cursor,
+    run,
+};
 pub use history::{History, HistoryError, HistoryQuery};
 pub use log::{EventLog, LogError, ReadLimit};
+pub use search::{EventSearch, Search};
 pub use stored::StoredEvent;
 
 /// The tables of this crate.

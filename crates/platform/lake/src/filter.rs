@@ -10,6 +10,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::functions::datetime::expr_fn::date_bin;
+use datafusion::functions::string::expr_fn::{contains, lower};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::prelude::{DataFrame, Expr, col, lit};
 use sealwright_core::{Cursor, TenantId, TenantScope, UnixMicros};
@@ -48,6 +49,8 @@ pub struct EventFilter {
     pub id: Option<String>,
     /// With this `subject`.
     pub subject: Option<String>,
+    /// With each of these texts somewhere in its JSON, whatever the case.
+    pub texts: Vec<String>,
     /// Within these offsets, the end not included.
     pub offsets: Option<Range<u64>>,
     /// At one of these offsets.
@@ -127,6 +130,9 @@ impl EventFilter {
             if let Some(value) = value {
                 conditions.push(col(name).eq(text(value)));
             }
+        }
+        for wanted in &self.texts {
+            conditions.push(contains(lower(col("json")), lit(wanted.to_lowercase())));
         }
         if let Some(offsets) = &self.offsets {
             conditions.push(col("offset").gt_eq(offset(offsets.start)));
