@@ -20,6 +20,8 @@ const OWNER = { email: "owner@example.com", password: "correct horse battery sta
 const FIXED = [
   "/console", "/console/billing", "/console/billing/tenants", "/console/billing/meters",
   "/console/billing/price-books", "/console/billing/invoices", "/console/ledger",
+  "/console/siem", "/console/siem/alerts", "/console/siem/incidents", "/console/siem/hunt",
+  "/console/siem/rules", "/console/siem/sources", "/console/siem/suppressions",
   "/console/access/tenants", "/console/access/users", "/console/access/keys",
 ];
 const JOBS = ["/console/jobs"];

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealwright_billing::cli::{BillingCommand, Needs};
 use sealwright_config::{Config, Inputs, Loaded};
 use sealwright_dlp::cli::DlpCommand;
+use sealwright_siem::cli::SiemCommand;
 use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 
 use crate::installation::{Installation, State};
@@ -62,6 +63,11 @@ enum Command {
     Dlp {
         #[command(subcommand)]
         command: DlpCommand,
+    },
+    /// Detection: rules, alerts, incidents, hunting
+    Siem {
+        #[command(subcommand)]
+        command: SiemCommand,
     },
     /// The stored events: ask, keep, erase
     Lake {
@@ -196,6 +202,14 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Dlp { command } if command.needs() == sealwright_dlp::cli::Needs::Nothing => {
             return dlp_offline(command, cli.output, &mut out, &mut err);
         }
+        Command::Siem { command } if command.offline() => {
+            let mut output = sealwright_siem::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+            };
+            return Ok(sealwright_siem::cli::run_offline(command, &mut output)?);
+        }
         _ => {}
     }
     let listen = match &cli.command {
@@ -278,6 +292,18 @@ async fn run(cli: Cli) -> Result<bool> {
                 terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
             };
             billing(config, &command, &mut output).await
+        }
+        Command::Siem { command } => {
+            let installation = Installation::open(config).await?;
+            installation.consume().await?;
+            let mut output = sealwright_siem::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+            };
+            let yes = sealwright_siem::cli::run(&installation.siem, &command, &mut output).await?;
+            installation.state.settle().await?;
+            Ok(yes)
         }
         // With nothing to open these are done above.
         Command::Docs(_) | Command::Verify(_) | Command::Dlp { .. } => Ok(true),

@@ -18,8 +18,20 @@ use sealwright_events::{
 use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOptions, StoreLog};
 use sealwright_lake::{Lake, LakeWriter, WritePolicy};
 use sealwright_ledger::Ledger;
+use sealwright_siem::api::Siem;
+use sealwright_siem::consume::{Consuming, Detection};
+use sealwright_siem::service::alert::AlertService;
+use sealwright_siem::service::detect::Terms;
+use sealwright_siem::service::hunt::Hunter;
+use sealwright_siem::service::incident::IncidentService;
+use sealwright_siem::service::raise::Raiser;
+use sealwright_siem::service::respond::RespondService;
+use sealwright_siem::service::rule::RuleService;
+use sealwright_siem::service::source::SourceService;
+use sealwright_siem::service::suppression::SuppressionService;
 use sealwright_store::{Component, DataLock, Store, StoreUrl};
 
+use crate::acting::AccessActs;
 use crate::audit::LedgerAudit;
 use crate::history::LakeHistory;
 
@@ -32,6 +44,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     sealwright_jobs::COMPONENT,
     sealwright_billing::COMPONENT,
     sealwright_dlp::COMPONENT,
+    sealwright_siem::COMPONENT,
 ];
 
 /// The state of a data folder and what is written with it: enough for commands.
@@ -124,6 +137,8 @@ pub(crate) struct Installation {
     pub(crate) metering: Arc<StoreConsumer<Metering>>,
     pub(crate) invoices: Arc<InvoiceService>,
     pub(crate) history: Arc<LakeHistory>,
+    pub(crate) detection: Arc<StoreConsumer<Consuming>>,
+    pub(crate) siem: Siem,
 }
 
 impl Installation {
@@ -168,6 +183,21 @@ impl Installation {
                 due_days: i64::from(state.config.billing.invoice_due_days),
             },
         ));
+        let detection = detection(&state, &events);
+        // What has left the log before detection was there is not missed by it.
+        sealwright_events::begin_at(
+            &state.store,
+            sealwright_siem::consume::CONSUMER,
+            events.earliest().await?,
+            state.clock.now(),
+        )
+        .await?;
+        let siem = siem(&state, &detection, &history);
+        let detection = Arc::new(StoreConsumer::new(
+            state.store.clone(),
+            Arc::clone(&state.clock),
+            Consuming(detection),
+        ));
         Ok(Self {
             state,
             log,
@@ -178,7 +208,68 @@ impl Installation {
             metering,
             invoices,
             history,
+            detection,
+            siem,
         })
+    }
+}
+
+/// Times and bounds of detection, as they are configured.
+fn terms(config: &Config) -> Terms {
+    Terms {
+        lateness: config.siem.lateness.micros(),
+        skew: config.intake.ahead.micros(),
+        idle: config.siem.idle.micros(),
+        groups: config.siem.groups as usize,
+        waiting: config.siem.waiting as usize,
+    }
+}
+
+/// What can be done about alerts.
+fn respond(state: &State) -> RespondService {
+    let acts: Arc<dyn sealwright_act::Act> = Arc::new(AccessActs(state.access.clone()));
+    let (ledger, clock) = (Arc::clone(&state.ledger), Arc::clone(&state.clock));
+    RespondService::new(state.store.clone(), ledger, clock, vec![acts])
+}
+
+fn detection(state: &State, log: &Arc<dyn EventLog>) -> Arc<Detection> {
+    let (store, ledger, clock) = (&state.store, &state.ledger, &state.clock);
+    let rules = RuleService::new(store.clone(), Arc::clone(ledger), Arc::clone(clock));
+    let raiser = Raiser::new(Arc::clone(ledger), Arc::clone(clock)).with_response(respond(state));
+    Arc::new(Detection::new(
+        store.clone(),
+        rules,
+        raiser,
+        Arc::clone(log),
+        terms(&state.config),
+    ))
+}
+
+fn siem(state: &State, detection: &Arc<Detection>, history: &Arc<LakeHistory>) -> Siem {
+    let (store, ledger, clock) = (&state.store, &state.ledger, &state.clock);
+    let parts = || (store.clone(), Arc::clone(ledger), Arc::clone(clock));
+    let (a, b, c) = parts();
+    let alerts = AlertService::new(a, b, c);
+    let (a, b, c) = parts();
+    let incidents = IncidentService::new(a, b, c);
+    let (a, b, c) = parts();
+    let suppressions = SuppressionService::new(a, b, c);
+    let (a, b, c) = parts();
+    let raiser = Raiser::new(Arc::clone(ledger), Arc::clone(clock));
+    let silence = state.config.siem.silence.micros();
+    Siem {
+        alerts,
+        incidents,
+        suppressions,
+        respond: respond(state),
+        rules: detection.rules().clone(),
+        sources: SourceService::new(a, b, c, raiser, silence),
+        hunter: Hunter::new(Arc::clone(history) as _),
+        history: Arc::clone(history) as _,
+        detection: Arc::clone(detection),
+        terms: terms(&state.config),
+        directory: state.access.directory().clone(),
+        clock: Arc::clone(clock),
     }
 }
 
@@ -189,6 +280,9 @@ impl Installation {
         catch_up(log, self.metering.as_ref(), limit)
             .await
             .context("metering")?;
+        catch_up(log, self.detection.as_ref(), limit)
+            .await
+            .context("detection")?;
         self.history.catch_up().await?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Run a multi-tenant SaaS, and prove how it was run.
 
+mod acting;
 mod audit;
 mod cli;
 mod demo;

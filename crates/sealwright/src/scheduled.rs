@@ -9,6 +9,8 @@ use sealwright_core::clock::DAY;
 use sealwright_intake::{IntakeLog, TrimTo};
 use sealwright_jobs::{CatchUp, Job, JobError, JobSpec, RunContext, Schedule};
 use sealwright_lake::{CompactPolicy, Lake, LakeWriter, RetentionPolicy};
+use sealwright_siem::service::alert::AlertService;
+use sealwright_siem::service::source::SourceService;
 use sealwright_store::Store;
 use serde_json::{Value, json};
 
@@ -66,6 +68,22 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             )
             .scheduled(every("10 0 * * *")?, CatchUp::Once),
             invoices: Arc::clone(&installation.invoices),
+        }),
+        Arc::new(SiemEscalate {
+            spec: JobSpec::new(
+                "siem.escalate",
+                "Escalates alerts that nobody answered in time.",
+            )
+            .scheduled(every("* * * * *")?, CatchUp::Once),
+            alerts: installation.siem.alerts.clone(),
+        }),
+        Arc::new(SiemSilence {
+            spec: JobSpec::new(
+                "siem.silence",
+                "Raises an alert for each source that has fallen silent.",
+            )
+            .scheduled(every("* * * * *")?, CatchUp::Once),
+            sources: installation.siem.sources.clone(),
         }),
         Arc::new(AccessHousekeeping {
             spec: JobSpec::new(
@@ -207,6 +225,44 @@ impl Job for InvoiceOverdue {
             .await
             .map_err(failed)?;
         Ok(json!({ "marked": marked }))
+    }
+}
+
+struct SiemEscalate {
+    spec: JobSpec,
+    alerts: AlertService,
+}
+
+#[async_trait]
+impl Job for SiemEscalate {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
+        let escalated = self
+            .alerts
+            .escalate("job:siem.escalate")
+            .await
+            .map_err(failed)?;
+        Ok(json!({ "escalated": escalated.len() }))
+    }
+}
+
+struct SiemSilence {
+    spec: JobSpec,
+    sources: SourceService,
+}
+
+#[async_trait]
+impl Job for SiemSilence {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
+        let raised = self.sources.alarm().await.map_err(failed)?;
+        Ok(json!({ "raised": raised }))
     }
 }
 

@@ -155,8 +155,9 @@ fn background(
     let writer = Arc::clone(&installation.lake_writer);
     let token = stop.clone();
     tasks.spawn(async move { writer.run(token).await });
-    let consumers: [Arc<dyn sealwright_events::Consumer>; 2] = [
+    let consumers: [Arc<dyn sealwright_events::Consumer>; 3] = [
         installation.metering.clone(),
+        installation.detection.clone(),
         installation.lake_writer.clone(),
     ];
     for consumer in consumers {
@@ -169,6 +170,12 @@ fn background(
             token,
         ));
     }
+    let detection = Arc::clone(&installation.siem.detection);
+    let token = stop.clone();
+    tasks.spawn(async move { detection.run_clock(token).await });
+    let respond = installation.siem.respond.clone();
+    let token = stop.clone();
+    tasks.spawn(async move { respond.run(token).await });
     let config = &installation.state.config.jobs;
     if config.enabled {
         let runner = Runner::new(jobs.clone(), format!("process {}", std::process::id()));
@@ -184,6 +191,7 @@ fn nav() -> Nav {
     Nav::new()
         .item(NavItem::new(Group::Top, "Today", "/console"))
         .item(NavItem::new(Group::Account, "Billing", "/console/billing"))
+        .item(NavItem::new(Group::Protect, "SIEM", "/console/siem"))
         .item(NavItem::new(Group::Protect, "DLP", "/console/dlp"))
         .item(NavItem::new(Group::Prove, "Ledger", "/console/ledger"))
         .item(NavItem::new(Group::Customers, "Access", "/console/access"))

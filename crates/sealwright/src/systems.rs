@@ -11,6 +11,7 @@ use sealwright_dlp::pages::DlpPages;
 use sealwright_dlp::service::policy::PolicyService;
 use sealwright_events::{Admit, Catalogue};
 use sealwright_ledger::pages::LedgerPages;
+use sealwright_siem::pages::SiemPages;
 use sealwright_web::{ChromeSource, Nav};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,6 +22,7 @@ use crate::sink::IntakeSink;
 pub(crate) fn api(installation: &Installation) -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(sealwright_billing::api::router().with_state(billing(installation)))
+        .merge(sealwright_siem::api::router().with_state(installation.siem.clone()))
         .merge(sealwright_dlp::api::router().with_state(dlp(installation)))
 }
 
@@ -94,6 +96,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     let mut whole = sealwright_billing::api::router().into_openapi();
     for part in [
         sealwright_dlp::api::router().into_openapi(),
+        sealwright_siem::api::router().into_openapi(),
         sealwright_access::api::router().into_openapi(),
         sealwright_jobs::api::router().into_openapi(),
         sealwright_lake::api::router().into_openapi(),
@@ -122,6 +125,10 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         clock: Arc::clone(&state.clock),
         chrome: Arc::clone(&chrome),
     });
+    let siem = Arc::new(SiemPages {
+        siem: installation.siem.clone(),
+        chrome: Arc::clone(&chrome),
+    });
     let dlp = Arc::new(DlpPages {
         policies: policies(state),
         directory: state.access.directory().clone(),
@@ -135,5 +142,6 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         .merge(Arc::clone(&billing).today_router(Arc::new(())))
         .merge(billing.router())
         .merge(dlp.router())
+        .merge(siem.router())
         .merge(ledger.router())
 }

@@ -193,6 +193,19 @@ sections! {
         /// The currency (ISO 4217) of plans that name none.
         default_currency: String = "USD",
     }
+    /// Detection.
+    siem: Siem {
+        /// How far an event may be behind the latest of its source and still be correlated. Alerts of correlations come this much later; those of single events at once.
+        lateness: Length = "10s",
+        /// A source that sent nothing for this long no longer holds back what others sent.
+        idle: Length = "1m",
+        /// A source that sent nothing for this long raises an alert, unless it has a time of its own.
+        silence: Length = "7d",
+        /// Groups that the correlations of one tenant keep; beyond it the tenth that was touched longest ago is dropped, and counted.
+        groups: u32 = "100000",
+        /// Matches of one tenant that may wait for the lateness to pass.
+        waiting: u32 = "100000",
+    }
     /// Logs, metrics and traces.
     telemetry: Telemetry {
         /// What is logged, as tracing directives: a level, or `target=level` separated by commas.

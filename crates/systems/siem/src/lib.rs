@@ -1,0 +1,13 @@
+//! Detection: rules over the log of events, alerts, incidents, response, hunting.
+
+pub mod api;
+pub mod cli;
+pub mod consume;
+pub mod model;
+pub mod pages;
+pub mod service;
+pub mod store;
+
+/// The tables of this crate.
+pub const COMPONENT: sealwright_store::Component =
+    sealwright_store::migrations!("siem", 1 => "0001_init");

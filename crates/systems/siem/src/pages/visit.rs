@@ -1,0 +1,207 @@
+//! Who looks at which page, in which state.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::tz::TimeZone;
+use sealwright_access::http::SessionInfo;
+use sealwright_access::{Action, Principal, Tenant};
+use sealwright_core::{Problem, TenantScope, UnixMicros};
+use sealwright_web::range::Preset;
+use sealwright_web::{Chrome, Crumb, PageUrl, ProblemPage, TenantMenu, TimeRange, Viewer};
+
+use super::{SiemPages, TABS};
+use crate::api::Siem;
+use crate::service::SiemError;
+
+/// A page that is shown instead of the one that was asked for.
+pub(super) struct Refusal(Box<Response>);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Response> for Refusal {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+/// What a handler answers.
+pub(super) type Answer = Result<Response, Refusal>;
+
+/// A request of somebody who is signed in and may see detection.
+pub(super) struct Visit {
+    pub(super) pages: Arc<SiemPages>,
+    pub(super) by: Principal,
+    pub(super) url: PageUrl,
+    pub(super) now: UnixMicros,
+    csrf: String,
+    headers: HeaderMap,
+}
+
+impl<S> FromRequestParts<S> for Visit
+where
+    S: Send + Sync,
+    Arc<SiemPages>: FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let pages = Arc::<SiemPages>::from_ref(state);
+        let url = PageUrl::from_uri(&parts.uri);
+        let Some(by) = parts.extensions.get::<Principal>().cloned() else {
+            let login = PageUrl::parse("/login").with("next", &url.to_string());
+            return Err(Redirect::to(&login.to_string()).into_response().into());
+        };
+        let csrf = parts
+            .extensions
+            .get::<SessionInfo>()
+            .map_or_else(String::new, |info| info.csrf.clone());
+        let now = pages.siem.clock.now();
+        let visit = Self {
+            pages,
+            by,
+            url,
+            now,
+            csrf,
+            headers: parts.headers.clone(),
+        };
+        match visit.by.require(Action::SiemRead) {
+            Ok(()) => Ok(visit),
+            Err(problem) => Err(visit.problem(&problem)),
+        }
+    }
+}
+
+impl Visit {
+    pub(super) fn siem(&self) -> &Siem {
+        &self.pages.siem
+    }
+
+    /// The frame of a page of detection.
+    pub(super) fn chrome(&self, way: Vec<Crumb>) -> Chrome {
+        let mut crumbs = vec![Crumb::link("SIEM", &self.to("/console/siem"))];
+        crumbs.extend(way);
+        let viewer = Viewer {
+            name: self.by.name.clone(),
+            role: self
+                .by
+                .roles
+                .first()
+                .map_or("key", |role| role.as_str())
+                .to_owned(),
+            csrf: self.csrf.clone(),
+        };
+        let frame = self.pages.chrome.chrome(&viewer, &self.url, &self.headers);
+        let frame = frame.crumbs(crumbs).tabs(&TABS);
+        match self.menu() {
+            Some(menu) => frame.tenants(menu),
+            None => frame,
+        }
+    }
+
+    pub(super) fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
+    /// Whether the visitor may change things.
+    pub(super) fn may_write(&self) -> bool {
+        self.by.may(Action::SiemWrite)
+    }
+
+    /// How the ledger names the visitor.
+    pub(super) fn actor(&self) -> String {
+        format!("{}:{}", self.by.kind.as_str(), self.by.id)
+    }
+
+    /// The tenants that the address asks for, as far as the visitor may see them.
+    pub(super) fn scope(&self) -> Result<TenantScope, Refusal> {
+        match self.url.get("tenant") {
+            None => Ok(self.by.tenants),
+            Some(name) => Ok(TenantScope::One(self.tenant(name)?.id)),
+        }
+    }
+
+    fn tenant(&self, name: &str) -> Result<Arc<Tenant>, Refusal> {
+        self.siem()
+            .directory
+            .resolve(name)
+            .filter(|tenant| self.by.tenants.allows(tenant.id))
+            .ok_or_else(|| self.missing(&format!("There is no tenant {}.", shown(name))))
+    }
+
+    fn menu(&self) -> Option<TenantMenu> {
+        if self.by.tenants.tenant().is_some() {
+            return None;
+        }
+        let chosen = self.url.get("tenant").map(|name| {
+            let known = self.siem().directory.resolve(name);
+            known.map_or_else(|| name.to_owned(), |tenant| tenant.slug.clone())
+        });
+        Some(TenantMenu {
+            tenants: self
+                .siem()
+                .directory
+                .all()
+                .iter()
+                .map(|tenant| (tenant.slug.clone(), tenant.name.clone()))
+                .collect(),
+            chosen,
+            all: true,
+        })
+    }
+
+    /// The span of time that the address asks for.
+    pub(super) fn range(&self, default: Preset) -> Result<TimeRange, Refusal> {
+        TimeRange::from_url(&self.url, self.now.timestamp(), default).map_err(|error| {
+            ProblemPage::new(StatusCode::BAD_REQUEST, &error.to_string())
+                .page(self.chrome(vec![Crumb::here("Span of time")]))
+                .into_response()
+                .into()
+        })
+    }
+
+    /// Another page with the tenant and the span of this one.
+    pub(super) fn to(&self, path: &str) -> String {
+        self.url.carry(path).to_string()
+    }
+
+    /// The page for something that is not there.
+    pub(super) fn missing(&self, detail: &str) -> Refusal {
+        self.status(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// The page for an error of a service.
+    pub(super) fn refuse(&self, error: SiemError) -> Refusal {
+        self.problem(&Problem::from(error))
+    }
+
+    pub(super) fn problem(&self, problem: &Problem) -> Refusal {
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.status(status, &problem.detail)
+    }
+
+    fn status(&self, status: StatusCode, detail: &str) -> Refusal {
+        ProblemPage::new(status, detail)
+            .page(self.chrome(vec![Crumb::here("Problem")]))
+            .into_response()
+            .into()
+    }
+}
+
+/// What came from outside, short enough for a message.
+pub(super) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    format!("“{short}”")
+}
+
+pub(super) fn utc() -> TimeZone {
+    TimeZone::UTC
+}
