@@ -1,5 +1,6 @@
 //! The worked example: tenants, events replayed from real traces by a stated rule, invoices.
 
+mod attack;
 pub(crate) mod data;
 mod run;
 mod shape;

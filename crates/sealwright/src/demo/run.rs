@@ -18,6 +18,7 @@ use sealwright_intake::AppendOptions;
 use sealwright_rating::Format;
 use sealwright_telemetry::Metrics;
 
+use super::attack::{self, Pace};
 use super::data::{self, DemoEvents};
 use super::tenants::{REGIONS, TENANTS};
 use crate::installation::Installation;
@@ -49,7 +50,10 @@ const PLANS: [(&str, &str); 3] = [
     ),
 ];
 
-const ACTOR: &str = "system:demo";
+pub(super) const ACTOR: &str = "system:demo";
+
+/// Whose workstation is attacked: a place in [`TENANTS`].
+const ATTACKED: usize = 1;
 
 /// A folder that goes with the demo, unless the caller named one.
 struct Folder {
@@ -101,6 +105,10 @@ pub(crate) async fn run(
     if args.once {
         if fresh {
             show(&fill(&installation, Consumers::Here).await?, out)?;
+            attack::play(&installation, attacked(&installation)?, Pace::AtOnce).await?;
+            installation.consume().await?;
+            installation.siem.detection.tick().await?;
+            show_alerts(&installation, out).await?;
         }
         installation.state.settle().await?;
         return Ok(true);
@@ -116,11 +124,23 @@ pub(crate) async fn run(
         None => writeln!(out, "open {}/console\n", server.url)?,
     }
     out.flush()?;
+    let server_url = server.url.clone();
     // The pages are there while the example is metered, so that one can watch.
     let filling = async {
         if fresh {
             show(&fill(&installation, Consumers::Server).await?, out)?;
+            writeln!(
+                out,
+                "an attack on a workstation begins: watch {}/console/siem",
+                server_url
+            )?;
             out.flush()?;
+            // The example stands without it.
+            if let Err(error) =
+                attack::play(&installation, attacked(&installation)?, Pace::Live).await
+            {
+                tracing::error!(%error, "the attack could not be played");
+            }
         }
         std::future::pending::<Result<()>>().await
     };
@@ -130,6 +150,34 @@ pub(crate) async fn run(
     }
     drop(folder);
     Ok(true)
+}
+
+fn attacked(installation: &Installation) -> Result<TenantId> {
+    let demo = TENANTS.get(ATTACKED).context("a tenant of the example")?;
+    let tenant = installation.state.access.directory().resolve(demo.slug);
+    Ok(tenant.context("a tenant of the example")?.id)
+}
+
+async fn show_alerts(installation: &Installation, out: &mut (dyn Write + Send)) -> Result<()> {
+    let filter = sealwright_siem::store::alert::Filter {
+        limit: 20,
+        ..Default::default()
+    };
+    let alerts = installation
+        .siem
+        .alerts
+        .list(TenantScope::All, &filter)
+        .await?;
+    for alert in &alerts {
+        writeln!(
+            out,
+            "alert {:<13} {} ({} matches)",
+            alert.severity.name(),
+            alert.body.rule.title,
+            alert.matches
+        )?;
+    }
+    Ok(())
 }
 
 /// Who lets the log's events take effect.
