@@ -5,14 +5,14 @@ use std::path::PathBuf;
 /// An error of the store. Errors that a caller can act on have their own variant.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process holds the data folder.
+    /// Another process holds the data folder, or the SQLite file.
     #[error(
-        "the data folder {} is in use by another sealwright process ({holder}); \
+        "{} is in use by another sealwright process ({holder}); \
          stop it, give this one another --data folder, or use its HTTP interface",
         path.display()
     )]
     InUse {
-        /// The data folder.
+        /// The folder or file.
         path: PathBuf,
         /// What the holder wrote about itself, e.g. `process 4711 since 2026-11-22T10:00:00Z`.
         holder: String,

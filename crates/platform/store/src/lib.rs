@@ -8,6 +8,7 @@
 //! talking to. What the two do differently (locks, backups, the type of a byte column) is decided
 //! here or stands in the two migration folders.
 
+mod claim;
 mod error;
 mod lock;
 mod migrate;
@@ -16,6 +17,7 @@ mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use claim::COMPONENT;
 pub use error::StoreError;
 pub use lock::DataLock;
 pub use migrate::{AppliedMigration, Component, Migration};

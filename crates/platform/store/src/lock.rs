@@ -8,8 +8,8 @@ use sealwright_core::UnixMicros;
 
 use crate::{Result, StoreError};
 
-/// Holds a data folder for this process until it is dropped. The operating system releases the
-/// lock when the process ends, however it ends, so that a crash never leaves a folder locked.
+/// Holds a data folder, or a SQLite file, for this process until it is dropped. The operating system
+/// releases the lock when the process ends, however it ends, so that a crash never leaves it locked.
 #[derive(Debug)]
 pub struct DataLock {
     _file: File,
@@ -22,12 +22,30 @@ impl DataLock {
     /// # Errors
     /// [`StoreError::InUse`] with what the holder wrote about itself.
     pub fn take(folder: &Path, now: UnixMicros) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::File {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Self::take_by(&folder.join("sealwright.lock"), folder, now)
+    }
+
+    /// Takes a SQLite file that does not stand in the data folder: two folders must not share it. The lock
+    /// is a file beside it, `NAME.lock`.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] with what the holder wrote about itself.
+    pub fn take_file(database: &Path, now: UnixMicros) -> Result<Self> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        Self::take_by(Path::new(&path), database, now)
+    }
+
+    fn take_by(path: &Path, held: &Path, now: UnixMicros) -> Result<Self> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::File { path, source }
         };
-        std::fs::create_dir_all(folder).map_err(failed(folder))?;
-        let path = folder.join("sealwright.lock");
+        let path = path.to_owned();
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -46,7 +64,7 @@ impl DataLock {
                 text => text.to_owned(),
             };
             return Err(StoreError::InUse {
-                path: folder.to_owned(),
+                path: held.to_owned(),
                 holder,
             });
         }
@@ -58,12 +76,12 @@ impl DataLock {
             .map_err(failed(&path))?;
         Ok(Self {
             _file: file,
-            path: folder.to_owned(),
+            path: held.to_owned(),
         })
     }
 
-    /// The folder that is held.
-    pub fn folder(&self) -> &Path {
+    /// What is held.
+    pub fn held(&self) -> &Path {
         &self.path
     }
 }

@@ -77,7 +77,10 @@ impl Store {
         backups: Option<&Path>,
         clock: &dyn Clock,
     ) -> Result<Vec<AppliedMigration>> {
-        self.execute(sql("CREATE TABLE IF NOT EXISTS schema_migration (
+        let mut tx = self.begin().await?;
+        // Processes that start at the same time on an empty server make it one after the other.
+        tx.lock("schema_migration").await?;
+        tx.execute(sql("CREATE TABLE IF NOT EXISTS schema_migration (
                 component TEXT NOT NULL,
                 number BIGINT NOT NULL,
                 name TEXT NOT NULL,
@@ -86,6 +89,7 @@ impl Store {
                 PRIMARY KEY (component, number)
             )"))
             .await?;
+        tx.commit().await?;
 
         let rows = self
             .fetch_all(sql(

@@ -42,6 +42,13 @@ impl FromStr for StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// Whether several processes may work on what is there at the same time.
+    pub fn shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
 impl std::fmt::Debug for StoreUrl {
     /// Without the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -254,6 +261,14 @@ impl Store {
                     options.get_database().unwrap_or("")
                 )
             }
+        }
+    }
+
+    /// Whether several processes may work on this state at the same time.
+    pub fn shared(&self) -> bool {
+        match &self.pools {
+            Pools::Sqlite { .. } => false,
+            Pools::Postgres(_) => true,
         }
     }
 

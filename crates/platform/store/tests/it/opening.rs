@@ -26,6 +26,41 @@ fn a_second_holder_is_refused_and_told_who_holds() {
     DataLock::take(folder.path(), UnixMicros(0)).unwrap();
 }
 
+#[test]
+fn two_data_folders_do_not_share_a_sqlite_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("elsewhere.sqlite");
+    let first = DataLock::take_file(&file, UnixMicros(0)).unwrap();
+    assert_eq!(first.held(), file);
+    let error = DataLock::take_file(&file, UnixMicros(0)).unwrap_err();
+    assert!(
+        error.to_string().contains("elsewhere.sqlite is in use"),
+        "{error}"
+    );
+    // Another file beside it is another state.
+    DataLock::take_file(&folder.path().join("other.sqlite"), UnixMicros(0)).unwrap();
+    drop(first);
+    DataLock::take_file(&file, UnixMicros(0)).unwrap();
+}
+
+#[tokio::test]
+async fn the_first_claim_stays() {
+    for store in sealwright_store::testing::both().await {
+        let store = store.migrated(&[sealwright_store::COMPONENT]).await;
+        let now = UnixMicros(1);
+        assert_eq!(store.claim("lake", "a", now).await.unwrap(), "a");
+        assert_eq!(
+            store.claim("lake", "b", now).await.unwrap(),
+            "a",
+            "{}",
+            store.name
+        );
+        assert_eq!(store.claim("other", "b", now).await.unwrap(), "b");
+        assert_eq!(store.shared(), store.name == "postgres");
+        assert_eq!(store.url.shared(), store.shared());
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_database_is_called_damaged() {
     let folder = tempfile::tempdir().unwrap();
