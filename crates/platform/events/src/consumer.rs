@@ -223,7 +223,8 @@ pub async fn catch_up(
     Ok(cursor - start)
 }
 
-/// Consumes until `stop` is cancelled; an error is logged and tried again with growing pauses.
+/// Consumes until `stop` is cancelled; an error is logged and tried again with growing pauses. Several
+/// processes may consume under one name: each event takes effect in one of them.
 pub async fn run(
     log: Arc<dyn EventLog>,
     consumer: Arc<dyn Consumer>,
@@ -231,6 +232,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+    const OVERTAKEN_PAUSE: Duration = Duration::from_millis(50);
     let mut head = log.watch();
     let mut pause = Duration::from_millis(100);
     while !stop.is_cancelled() {
@@ -243,6 +245,14 @@ pub async fn run(
                     changed = head.changed() => if changed.is_err() { break },
                     // Another process may have written: look now and then.
                     () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                }
+            }
+            // Another process of the same database let these events take effect: look where it stands.
+            Err(ConsumerError::Overtaken(_) | ConsumerError::Store(StoreError::Contended)) => {
+                tracing::debug!(consumer = consumer.name(), "another process came first");
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(OVERTAKEN_PAUSE) => {}
                 }
             }
             Err(error) => {

@@ -254,3 +254,36 @@ async fn a_log_that_is_shorter_than_the_cursor_is_an_error() {
         ));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_loops_of_one_name_take_each_event_once() {
+    for store in stores().await {
+        let log = Arc::new(MemoryLog::new(50));
+        let stop = CancellationToken::new();
+        let loops: Vec<_> = (0..2)
+            .map(|_| {
+                let consumer = Arc::new(consumer(&store, 0));
+                tokio::spawn(run(log.clone(), consumer, FEW, stop.clone()))
+            })
+            .collect();
+        for round in 1..=10 {
+            log.push(20);
+            for _ in 0..400 {
+                if taken(&store).await.len() == 50 + round * 20 {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        }
+        stop.cancel();
+        for running in loops {
+            running.await.unwrap();
+        }
+        assert_eq!(
+            taken(&store).await,
+            (0..250).collect::<Vec<_>>(),
+            "{}",
+            store.name
+        );
+    }
+}
