@@ -145,12 +145,12 @@ async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> 
     let coding = coding(&parts.headers)?;
     let body = read_body(&parts.headers, body, options.body_bytes).await?;
     let limits = options.limits;
-    let body_bytes = options.body_bytes;
+    let most = options.decompressed_bytes;
     let parsed = if body.len() <= INLINE_BYTES && coding == Coding::Identity {
-        parse(&parts.headers, &body, coding, &limits, body_bytes)?
+        parse(&parts.headers, &body, coding, &limits, most)?
     } else {
         let headers = parts.headers;
-        tokio::task::spawn_blocking(move || parse(&headers, &body, coding, &limits, body_bytes))
+        tokio::task::spawn_blocking(move || parse(&headers, &body, coding, &limits, most))
             .await
             .map_err(|_| Problem::internal())??
     };
@@ -223,14 +223,14 @@ fn parse(
     body: &[u8],
     coding: Coding,
     limits: &Limits,
-    body_bytes: usize,
+    decompressed_bytes: usize,
 ) -> Result<Parsed, Problem> {
     let decoded;
     let body = if coding == Coding::Identity {
         body
     } else {
         decoded = coding
-            .decode(body, body_bytes)
+            .decode(body, decompressed_bytes)
             .map_err(|error| match error {
                 DecodeError::Unknown(_) => unsupported(error.to_string()),
                 DecodeError::TooLarge { .. } => too_large(error.to_string()),

@@ -17,8 +17,10 @@ use crate::receipt::{EventFault, EventResult, Receipt, ResultStatus};
 pub struct IntakeOptions {
     /// Limits of the parser.
     pub limits: Limits,
-    /// Bytes of a request's body, as sent and as decompressed.
+    /// Bytes of a request's body, as sent.
     pub body_bytes: usize,
+    /// Bytes of a request's body, after decompression.
+    pub decompressed_bytes: usize,
     /// How far an event's time may be ahead of the server's clock, in microseconds.
     pub ahead: i64,
     /// How old an event's time may be, in microseconds.
@@ -30,11 +32,12 @@ pub struct IntakeOptions {
 }
 
 impl Default for IntakeOptions {
-    /// 16 MiB a request, 5 minutes ahead, 35 days behind.
+    /// 8 MiB a request and 64 MiB decompressed, 5 minutes ahead, 35 days behind.
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            body_bytes: 16 << 20,
+            body_bytes: 8 << 20,
+            decompressed_bytes: 64 << 20,
             ahead: 5 * MINUTE,
             behind: 35 * DAY,
             group_events: 20_000,

@@ -14,6 +14,7 @@ mod encoding;
 mod intake;
 mod log;
 mod model;
+mod quota;
 mod receipt;
 mod sender;
 mod store;
@@ -25,6 +26,7 @@ pub use log::{
     AppendError, FaultPoint, Faults, FileLog, FileLogOptions, IntakeLog, NoFaults, TrimTo,
 };
 pub use model::{BatchOutcome, EventKey, Known, NewEvent, Status};
+pub use quota::PerMinute;
 pub use receipt::{EventFault, EventResult, Receipt, ResultStatus};
 pub use sender::{Authenticate, NoQuotas, Quota, QuotaState, Quotas, Sender, TenantDirectory};
 pub use store::StoreLog;
