@@ -170,15 +170,25 @@ pub fn find(reader: &TreeReader, text: &str) -> Result<u64> {
     found.ok_or_else(not_found)
 }
 
+/// The database beside the tree, as far as there is one.
+#[derive(Debug, Clone, Copy)]
+pub enum Database<'a> {
+    /// None: a copy of the tree, or somebody else's.
+    Absent,
+    /// Open: `verify` compares its rows with the tree, and `prove` adds what opens the commitment.
+    Open(&'a Store),
+    /// It should be there and cannot be opened; `verify` reports why as one of its findings.
+    Unreadable(&'a str),
+}
+
 /// Runs a command, writes its answer to `out`, and says whether the answer is yes: `false` for a
-/// `verify` that found damage (exit status 1). With a `store`, `verify` compares the database too and
-/// `prove` adds what opens the commitment.
+/// `verify` that found damage (exit status 1).
 ///
 /// # Errors
 /// When the question could not be answered (exit status 2).
 pub async fn run(
     command: &LedgerCommand,
-    store: Option<&Store>,
+    database: Database<'_>,
     out: &mut (dyn Write + Send),
 ) -> Result<bool> {
     let common = command.common();
@@ -190,17 +200,22 @@ pub async fn run(
             (answer(common.output, &head, show_table), true)
         }
         LedgerCommand::Verify { .. } => {
-            let report = match store {
-                Some(store) => verify_with_store(&folder, &key, store).await?,
-                None => verify_tree(&folder, &key)?,
+            let report = match database {
+                Database::Open(store) => verify_with_store(&folder, &key, store).await?,
+                Database::Absent => verify_tree(&folder, &key)?,
+                Database::Unreadable(why) => {
+                    let mut report = verify_tree(&folder, &key)?;
+                    report.add_database(why);
+                    report
+                }
             };
             (answer(common.output, &report, verify_table), report.ok)
         }
         LedgerCommand::Prove { entry, .. } => {
             let reader = TreeReader::new(&folder, key);
             let (stored, proof) = reader.prove(find(&reader, entry)?)?;
-            let opening = match (store, Leaf::from_bytes(&stored.bytes)) {
-                (Some(store), Ok(leaf)) => {
+            let opening = match (database, Leaf::from_bytes(&stored.bytes)) {
+                (Database::Open(store), Ok(leaf)) => {
                     let scope = sealwright_core::TenantScope::All;
                     let row = crate::store::by_id(store, scope, leaf.id).await?;
                     row.and_then(|row| row.opening)

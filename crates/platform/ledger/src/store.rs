@@ -153,17 +153,28 @@ pub(crate) async fn leaves(store: &Store, from: u64, most: usize) -> Result<Vec<
         .collect()
 }
 
+/// A row as a check reads it: also the columns that repeat what leaf and private part say, by which
+/// rows are found.
+#[derive(Debug)]
+pub(crate) struct CheckedRow {
+    pub(crate) row: EntryRow,
+    pub(crate) action: String,
+    pub(crate) subject: String,
+    pub(crate) actor: Option<String>,
+    pub(crate) tenant: Option<String>,
+}
+
 /// The full rows from index `from` on, in order, each with its index; one that cannot be read is
 /// an error of its own, so that the others can still be checked.
 pub(crate) async fn rows_from(
     store: &Store,
     from: u64,
     most: usize,
-) -> Result<Vec<(u64, Result<EntryRow>)>> {
+) -> Result<Vec<(u64, Result<CheckedRow>)>> {
     let rows = store
         .fetch_all(
             sql(format!(
-                "SELECT {COLUMNS} FROM ledger_entry WHERE leaf_index >= $1
+                "SELECT {COLUMNS}, action, subject FROM ledger_entry WHERE leaf_index >= $1
                  ORDER BY leaf_index LIMIT $2"
             ))
             .bind(i64::try_from(from).unwrap_or(i64::MAX))
@@ -173,9 +184,19 @@ pub(crate) async fn rows_from(
     rows.iter()
         .map(|row| {
             let index = u64::try_from(row.int("leaf_index")?).unwrap_or(u64::MAX);
-            Ok((index, entry(row)))
+            Ok((index, checked(row)))
         })
         .collect()
+}
+
+fn checked(row: &Row) -> Result<CheckedRow> {
+    Ok(CheckedRow {
+        row: entry(row)?,
+        action: row.text("action")?,
+        subject: row.text("subject")?,
+        actor: row.opt_text("actor")?,
+        tenant: row.opt_text("tenant_id")?,
+    })
 }
 
 /// How many entries have an index.

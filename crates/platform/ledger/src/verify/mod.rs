@@ -66,6 +66,26 @@ pub struct Report {
     pub finding_count: u64,
 }
 
+impl Report {
+    /// Adds that the database could not be compared.
+    pub(crate) fn add_database(&mut self, why: &str) {
+        self.add(Finding {
+            file: "database".to_owned(),
+            offset: None,
+            entry: None,
+            problem: why.to_owned(),
+        });
+    }
+
+    fn add(&mut self, finding: Finding) {
+        self.ok = false;
+        self.finding_count += 1;
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+}
+
 /// Collects findings; relative paths become paths in the tree's folder.
 #[derive(Debug)]
 struct Check<'a> {
@@ -112,11 +132,7 @@ impl<'a> Check<'a> {
     }
 
     fn add(&mut self, finding: Finding) {
-        self.report.ok = false;
-        self.report.finding_count += 1;
-        if self.report.findings.len() < MAX_FINDINGS {
-            self.report.findings.push(finding);
-        }
+        self.report.add(finding);
     }
 }
 

@@ -1,15 +1,26 @@
 //! The database against the tree.
 
-use sealwright_store::Store;
+use sealwright_store::{Store, StoreError};
 
 use super::{Check, Finding};
 use crate::entry::Leaf;
-use crate::error::Result;
-use crate::store::{self, EntryRow};
+use crate::error::{LedgerError, Result};
+use crate::store::{self, CheckedRow};
 
 const PAGE: usize = 4_096;
 
+/// A database that is damaged is a finding as a damaged file is, so that the rest of the report stands.
 pub(super) async fn run(check: &mut Check<'_>, store: &Store) -> Result<()> {
+    match compare_all(check, store).await {
+        Err(LedgerError::Store(error @ StoreError::Corrupt { .. })) => {
+            add(check, None, None, error.to_string());
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+async fn compare_all(check: &mut Check<'_>, store: &Store) -> Result<()> {
     let size = check.report.size;
     let mut next = 0;
     let mut compared = 0;
@@ -45,7 +56,7 @@ fn entries(check: &Check<'_>, from: u64, to: u64) -> Result<Vec<Vec<u8>>> {
         index + 1 < to
     });
     match scanned {
-        Err(crate::LedgerError::Damaged { .. }) | Ok(()) => Ok(found),
+        Err(LedgerError::Damaged { .. }) | Ok(()) => Ok(found),
         Err(error) => Err(error),
     }
 }
@@ -66,7 +77,8 @@ fn add(check: &mut Check<'_>, offset: Option<u64>, entry: Option<u64>, problem: 
     });
 }
 
-fn compare(check: &mut Check<'_>, row: &EntryRow, index: u64, entry: Option<&[u8]>) {
+fn compare(check: &mut Check<'_>, found: &CheckedRow, index: u64, entry: Option<&[u8]>) {
+    let row = &found.row;
     let id = row.id;
     if let Some(entry) = entry
         && entry != row.leaf
@@ -93,6 +105,19 @@ fn compare(check: &mut Check<'_>, row: &EntryRow, index: u64, entry: Option<&[u8
         let problem = format!("ledger_entry {id}: its leaf is that of {}", leaf.id);
         add(check, None, Some(index), problem);
     }
+    // The columns by which rows are found say what the leaf says.
+    let recorded_at = row.recorded_at.to_string();
+    for (column, holds, says) in [
+        ("action", &found.action, &leaf.action),
+        ("subject", &found.subject, &leaf.subject),
+        ("recorded_at", &recorded_at, &leaf.time),
+    ] {
+        if holds != says {
+            let problem =
+                format!("ledger_entry {id}: `{column}` is `{holds}`, and the leaf says `{says}`");
+            add(check, None, Some(index), problem);
+        }
+    }
     match (&row.opening, row.erased_at) {
         (Some(opening), _) if opening.commitment() != leaf.commitment => {
             let problem = format!(
@@ -101,10 +126,23 @@ fn compare(check: &mut Check<'_>, row: &EntryRow, index: u64, entry: Option<&[u8
             );
             add(check, None, Some(index), problem);
         }
+        (Some(opening), _) => {
+            let private = &opening.private;
+            let tenant = private.tenant.map(|tenant| tenant.to_string());
+            if found.tenant != tenant {
+                let problem =
+                    format!("ledger_entry {id}: `tenant_id` differs from the private part");
+                add(check, None, Some(index), problem);
+            }
+            if found.actor.as_ref() != Some(&private.actor) {
+                let problem = format!("ledger_entry {id}: `actor` differs from the private part");
+                add(check, None, Some(index), problem);
+            }
+        }
         (None, None) => {
             let problem = format!("ledger_entry {id}: the private part is gone but was not erased");
             add(check, None, Some(index), problem);
         }
-        _ => {}
+        (None, Some(_)) => {}
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode};
 use clap::{CommandFactory as _, Parser};
 use http_body_util::BodyExt as _;
 use sealwright_core::TenantScope;
-use sealwright_ledger::cli::{LedgerCommand, run};
+use sealwright_ledger::cli::{Database, LedgerCommand, run};
 use sealwright_ledger::{EntryDraft, EntryProof, api};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -34,7 +34,8 @@ async fn call(arguments: &[&str], store: Option<&sealwright_store::Store>) -> (b
     program.command.common_mut().data = program.data.unwrap_or_default();
     program.command.common_mut().output = program.output;
     let mut out = Vec::new();
-    let ok = run(&program.command, store, &mut out).await.unwrap();
+    let database = store.map_or(Database::Absent, Database::Open);
+    let ok = run(&program.command, database, &mut out).await.unwrap();
     (ok, String::from_utf8(out).unwrap())
 }
 
@@ -123,7 +124,7 @@ async fn show_prove_and_verify_answer() {
             let mut program = Program::try_parse_from(words).unwrap();
             program.command.common_mut().data = program.data.unwrap_or_default();
             program.command.common_mut().output = program.output;
-            let error = run(&program.command, None, &mut Vec::new())
+            let error = run(&program.command, Database::Absent, &mut Vec::new())
                 .await
                 .unwrap_err();
             assert!(error.to_string().contains(says), "{error}");

@@ -389,6 +389,49 @@ async fn changed_rows_are_named() {
     }
 }
 
+#[tokio::test]
+async fn columns_that_contradict_the_leaf_or_the_private_part_are_named() {
+    for store in stores().await {
+        let ledger = ledger(&store).await;
+        let id = record(&store, &ledger, &draft(0)).await;
+        ledger.sequence().await.unwrap();
+        let root = ledger.tree().root_folder();
+        for column in ["action", "subject", "actor", "tenant_id", "recorded_at"] {
+            let was = store
+                .fetch_one(sql("SELECT * FROM ledger_entry WHERE id = $1").bind(id))
+                .await
+                .unwrap();
+            let set = async |value: sealwright_store::Sql| {
+                store.execute(value.bind(id)).await.unwrap();
+            };
+            let text = format!("UPDATE ledger_entry SET {column} = $1 WHERE id = $2");
+            let restore = if column == "recorded_at" {
+                set(sql(text.clone()).bind(1_i64)).await;
+                sql(text).bind(was.int(column).unwrap())
+            } else {
+                set(sql(text.clone()).bind("another")).await;
+                sql(text).bind(was.opt_text(column).unwrap())
+            };
+            let report = verify_with_store(root, ledger.verifier_key(), &store.store)
+                .await
+                .unwrap();
+            let [finding] = report.findings.as_slice() else {
+                panic!("{column}: {:?}", report.findings);
+            };
+            assert_eq!(
+                (finding.file.as_str(), finding.entry),
+                ("database", Some(0))
+            );
+            assert!(finding.problem.contains(column), "{finding:?}");
+            set(restore).await;
+        }
+        let report = verify_with_store(root, ledger.verifier_key(), &store.store)
+            .await
+            .unwrap();
+        assert!(report.ok, "{:?}", report.findings);
+    }
+}
+
 async fn reopen(store: &TestStore, folder: &str) -> Result<Ledger, LedgerError> {
     let data = store.path().join(folder);
     Ledger::open(
