@@ -80,6 +80,12 @@ pub trait Job: Send + Sync {
     /// Name, schedule, limits.
     fn spec(&self) -> &JobSpec;
 
+    /// Whether this process can do it now. A run that it cannot do stays in the queue for a process that
+    /// can: what needs files that one process owns is done by that one.
+    fn ready(&self) -> bool {
+        true
+    }
+
     /// Does the work of one run; what it returns is kept as the run's result. A run may be repeated
     /// after a crash: work in steps, keep a checkpoint after each, begin at [`RunContext::checkpoint`],
     /// and write what must not be written twice in transactions that pass [`RunContext::guard`].

@@ -133,9 +133,10 @@ impl Runner {
     }
 
     async fn claim_this(&self, id: &str, name: &str) -> Result<Option<(Arc<dyn Job>, Run)>> {
-        let Some(job) = self.service.jobs.get(name).cloned() else {
+        let Some(job) = self.service.jobs.get(name).filter(|job| job.ready()) else {
             return Ok(None);
         };
+        let job = Arc::clone(job);
         let now = self.service.clock.now();
         let mut tx = self.service.store.begin().await?;
         // Two runs of one job never run at the same time, whoever claims them.

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,12 +30,17 @@ pub(crate) struct TestJob {
     pub(crate) begun: AtomicUsize,
     pub(crate) slots: Mutex<Vec<UnixMicros>>,
     pub(crate) steps: Mutex<Vec<i64>>,
+    pub(crate) ready: AtomicBool,
 }
 
 #[async_trait]
 impl Job for TestJob {
     fn spec(&self) -> &JobSpec {
         &self.spec
+    }
+
+    fn ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
     }
 
     async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
@@ -108,6 +113,7 @@ pub(crate) async fn worlds(act: Act, cron: Option<&str>, catch_up: CatchUp) -> V
             begun: AtomicUsize::new(0),
             slots: Mutex::default(),
             steps: Mutex::default(),
+            ready: AtomicBool::new(true),
         });
         let clock = ManualClock::new(at("2026-11-23T10:00:00Z"));
         let service = JobsService::new(
