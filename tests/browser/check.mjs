@@ -51,7 +51,8 @@ function parse(argv) {
 
 const slug = (p) => p.replace(/^\//, "").replace(/[^a-z0-9]+/gi, "-").replace(/-$/, "") || "root";
 
-async function open(browser, args, options) {
+/** A page of its own context: `width`, `scheme`, and whether script runs. */
+export async function open(browser, args, options) {
   const { width, scheme, script = true } = options;
   const context = await browser.newContext({
     viewport: { width, height: width < 500 ? 640 : 900 },
@@ -80,7 +81,7 @@ async function open(browser, args, options) {
   return { context, page, noise };
 }
 
-async function axe(page, source, when) {
+export async function axe(page, source, when) {
   await page.evaluate(source);
   // What lies under an open menu is covered on purpose; its size was checked before.
   const options = when ? { ...AXE, rules: { "target-size": { enabled: !when.includes("menus") } } } : AXE;
@@ -89,7 +90,7 @@ async function axe(page, source, when) {
     v.nodes.map((n) => `axe ${v.id}${when}: ${n.target.join(" ")} (${v.help}; ${n.any[0]?.message ?? ""})`));
 }
 
-async function sideways(page) {
+export async function sideways(page) {
   return page.evaluate(() => {
     const root = document.documentElement;
     if (root.scrollWidth <= root.clientWidth) return [];
@@ -185,11 +186,16 @@ async function withoutScript(browser, args, where, width) {
   }
 }
 
+/** The text of axe, to be run in a page. */
+export async function axeSource() {
+  const require = createRequire(import.meta.url);
+  return readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+}
+
 /** Checks every path of `args` and answers with the number of findings. */
 export async function checkAll(args) {
   await mkdir(args.out, { recursive: true });
-  const require = createRequire(import.meta.url);
-  const source = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+  const source = await axeSource();
   const profile = await mkdtemp(path.join(tmpdir(), "browser-"));
   const browser = await chromium.launch({
     executablePath: args.chromium,

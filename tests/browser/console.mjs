@@ -1,17 +1,18 @@
 // Signs in to a running console and checks its pages as check.mjs does.
 //
 //   node console.mjs --base http://127.0.0.1:3010 --link http://127.0.0.1:3010/welcome/TOKEN
-//     --out DIR [--chromium /usr/bin/chromium] [--quick] [--jobs] [--only PART]
+//     --out DIR [--chromium /usr/bin/chromium] [--quick] [--only PART]
 //
 // The link is the one that the server prints at its first start; with it the owner's address and
 // password are set through the form, as a person would. Without --link only the pages for people
-// who are not signed in are checked. --jobs adds the pages of jobs; --only keeps the paths that
-// contain PART. Exit 0: nothing found; 1: findings; 2: the check could not be done.
+// who are not signed in are checked. --only keeps the paths that contain PART. The answers to forms
+// (answers.mjs) are checked likewise. Exit 0: nothing found; 1: findings; 2: the check could not be done.
 
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
+import { checkAnswers } from "./answers.mjs";
 import { checkAll, FLAGS } from "./check.mjs";
 
 const OWNER = { email: "owner@example.com", password: "correct horse battery staple 2026" };
@@ -23,8 +24,11 @@ const FIXED = [
   "/console/siem", "/console/siem/alerts", "/console/siem/incidents", "/console/siem/hunt",
   "/console/siem/rules", "/console/siem/sources", "/console/siem/suppressions",
   "/console/access/tenants", "/console/access/users", "/console/access/keys",
+  "/console/jobs", "/console/jobs/runs", "/console/jobs/runs?state=failed",
 ];
-const JOBS = ["/console/jobs"];
+
+// Pages for people who are not signed in; the link is one that was used before.
+const OPEN = ["/login", "/welcome/used-before"];
 
 // Pages about one thing: the first link of this form on that page.
 const FOUND = [
@@ -37,10 +41,12 @@ const FOUND = [
   ["FINALISED", /\/usage\/\d+$|\/usage\/\d+\?/],
   ["USAGE", /\/usage\/\d+\/\d+/],
   ["/console/ledger", /^\/console\/ledger\/led_/],
+  ["/console/jobs", /^\/console\/jobs\/access\.housekeeping/],
+  ["RUN", /^\/console\/jobs\/runs\/run_/],
 ];
 
 function parse(argv) {
-  const args = { base: "", link: "", out: "", chromium: "/usr/bin/chromium", quick: false, jobs: false, only: "" };
+  const args = { base: "", link: "", out: "", chromium: "/usr/bin/chromium", quick: false, only: "" };
   for (let i = 0; i < argv.length; i += 1) {
     const value = () => {
       i += 1;
@@ -54,7 +60,6 @@ function parse(argv) {
       case "--chromium": args.chromium = value(); break;
       case "--only": args.only = value(); break;
       case "--quick": args.quick = true; break;
-      case "--jobs": args.jobs = true; break;
       default: throw new Error(`unknown argument ${argv[i]}`);
     }
   }
@@ -84,6 +89,19 @@ async function signIn(page, args) {
   if (!where.startsWith("/console")) throw new Error(`signing in led to ${where}`);
 }
 
+/** Lets a short job run, so that there is a run to look at. */
+async function runOne(page, args) {
+  await page.goto(`${args.base}/console/jobs/access.housekeeping`, { waitUntil: "load" });
+  await page.getByRole("button", { name: "Run now" }).click();
+  await page.waitForURL(/\/console\/jobs\/runs\/run_/);
+  for (let i = 0; i < 60; i += 1) {
+    await page.reload({ waitUntil: "load" });
+    if (await page.getByText("done", { exact: true }).count()) return;
+    await page.waitForTimeout(500);
+  }
+  throw new Error("the job did not end within 30 s");
+}
+
 /** Follows the lists to one page of each kind. */
 async function discover(page, args) {
   const found = [];
@@ -108,6 +126,7 @@ async function discover(page, args) {
     found.push(link);
     if (start.includes("state=finalised")) named.FINALISED = link;
     if (from === "FINALISED") named.USAGE = link;
+    if (from === "/console/jobs") named.RUN = link;
   }
   return { found, missing: FOUND.length - found.length };
 }
@@ -129,16 +148,22 @@ async function main() {
     const context = await browser.newContext({ viewport: { width: 1360, height: 900 } });
     const page = await context.newPage();
     await signIn(page, args);
+    await runOne(page, args);
     const pages = await discover(page, args);
     missing = pages.missing;
-    paths = [...FIXED, ...(args.jobs ? JOBS : []), ...pages.found];
+    paths = [...FIXED, ...pages.found];
     cookies = (await context.cookies()).map((c) => `${c.name}=${c.value}`);
   } finally {
     await browser.close();
     await rm(profile, { recursive: true, force: true });
   }
-  if (args.only) paths = paths.filter((where) => where.includes(args.only));
-  return missing + await checkAll({ ...args, paths: [...new Set(paths)], cookies });
+  const wanted = (all) => [...new Set(all.filter((where) => where.includes(args.only)))];
+  let findings = missing;
+  const open = wanted(OPEN);
+  if (open.length) findings += await checkAll({ ...args, out: path.join(args.out, "open"), paths: open, cookies: [] });
+  const inside = wanted(paths);
+  if (inside.length) findings += await checkAll({ ...args, paths: inside, cookies });
+  return findings + await checkAnswers({ ...args, cookies });
 }
 
 main().then(

@@ -3,18 +3,24 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use sealwright_billing::cli::{BillingCommand, Needs};
 use sealwright_config::{Config, Inputs, Loaded};
 use sealwright_dlp::cli::DlpCommand;
+use sealwright_lake::api::{Eraser as _, NewErasure};
+use sealwright_lake::cli::LakeCommand;
+use sealwright_ledger::cli::LedgerCommand;
 use sealwright_siem::cli::SiemCommand;
 use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 
-use crate::installation::{Installation, State};
+use crate::database::Database;
+use crate::erasure::EraseEverywhere;
+use crate::installation::{Installation, State, lake_folder};
 use crate::serve::Server;
-use crate::{demo, docs, doctor, verify};
+use crate::{demo, docs, doctor, verify, worker};
 
 /// Run a multi-tenant SaaS, and prove how it was run.
 #[derive(Debug, Parser)]
@@ -53,6 +59,7 @@ enum Command {
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
     },
+    Worker(worker::WorkerArgs),
     Demo(demo::DemoArgs),
     /// Usage, meters, price books, invoices
     Billing {
@@ -72,12 +79,12 @@ enum Command {
     /// The stored events: ask, keep, erase
     Lake {
         #[command(subcommand)]
-        command: sealwright_lake::cli::LakeCommand,
+        command: LakeCommand,
     },
     /// The ledger of what was done
     Ledger {
         #[command(subcommand)]
-        command: sealwright_ledger::cli::LedgerCommand,
+        command: LedgerCommand,
     },
     /// Tenants, users, API keys
     Access {
@@ -229,6 +236,12 @@ async fn run(cli: Cli) -> Result<bool> {
             tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
             Ok(true)
         }
+        Command::Worker(args) => {
+            let telemetry = telemetry(&config, None)?;
+            worker::run(&args, config, &mut err).await?;
+            tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
+            Ok(true)
+        }
         Command::Demo(args) => {
             let telemetry = telemetry(&config, Some("warn"))?;
             let done = demo::run(&args, config, cli.data.as_deref(), &mut out).await?;
@@ -251,7 +264,25 @@ async fn run(cli: Cli) -> Result<bool> {
             if json {
                 command.common_mut().output = sealwright_ledger::cli::Output::Json;
             }
-            Ok(sealwright_ledger::cli::run(&command, None, &mut out).await?)
+            let database = match &command {
+                LedgerCommand::Show { .. } => Database::Absent,
+                // Another's tree, or a copy, is no worse for lacking a database.
+                LedgerCommand::Verify { .. } | LedgerCommand::Prove { .. } => {
+                    Database::look(&config).await?
+                }
+            };
+            if matches!(
+                (&command, &database),
+                (LedgerCommand::Verify { .. }, Database::Absent)
+            ) {
+                writeln!(
+                    err,
+                    "note: there is no database here; only the tree is checked"
+                )?;
+            }
+            let ok = sealwright_ledger::cli::run(&command, database.of_ledger(), &mut out).await?;
+            database.close().await;
+            Ok(ok)
         }
         Command::Access { command } => {
             let state = State::open(config).await?;
@@ -267,13 +298,7 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Lake { command } => lake(config, &command, cli.output, &mut out, &mut err).await,
         Command::Jobs { command } => {
             let installation = Installation::open(config).await?;
-            let audit = crate::audit::LedgerAudit::new(installation.state.ledger.clone());
-            let jobs = sealwright_jobs::JobsService::new(
-                installation.state.store.clone(),
-                installation.state.clock.clone(),
-                std::sync::Arc::new(audit),
-                crate::scheduled::jobs(&installation)?,
-            )?;
+            let jobs = crate::scheduled::service(&installation)?;
             let mut output = sealwright_jobs::cli::Output {
                 out: &mut out,
                 err: &mut err,
@@ -364,7 +389,7 @@ fn dlp_offline(
 
 async fn lake(
     config: Config,
-    command: &sealwright_lake::cli::LakeCommand,
+    command: &LakeCommand,
     output: Output,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
@@ -375,7 +400,22 @@ async fn lake(
         Output::Json => sealwright_lake::cli::Output::Json,
         Output::Csv => sealwright_lake::cli::Output::Csv,
     };
-    let folder = config.data.folder.join("lake");
+    if let LakeCommand::Erase(args) = command {
+        let installation = Arc::new(Installation::open(config).await?);
+        let new = NewErasure {
+            tenant: args.tenant.clone(),
+            subject: args.subject.clone(),
+            reason: args.reason.clone(),
+        };
+        let by = sealwright_access::Principal::local();
+        let done = EraseEverywhere(Arc::clone(&installation))
+            .erase(&by, &new)
+            .await
+            .map_err(|problem| anyhow::anyhow!(problem.detail))?;
+        installation.state.settle().await?;
+        return Ok(sealwright_lake::cli::erased(&done, format, out, err)?);
+    }
+    let folder = lake_folder(&config);
     let tenant = match command.tenant() {
         None => None,
         Some(name) => {

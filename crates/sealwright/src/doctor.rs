@@ -5,11 +5,16 @@ use std::io::Write;
 use anyhow::Result;
 use sealwright_config::Config;
 use sealwright_core::{Clock as _, SystemClock};
+use sealwright_events::{EventLog, ReadLimit};
+use sealwright_intake::{FileLog, FileLogOptions, StoreLog};
+use sealwright_lake::{Lake, LakeError};
 use sealwright_ledger::cli::verifier_key;
-use sealwright_store::{DataLock, Store, StoreError};
+use sealwright_ledger::verify::{Finding, verify_tree, verify_with_store};
+use sealwright_store::{DataLock, StoreError};
 use serde::Serialize;
 
-use crate::installation::store_url;
+use crate::database::Database;
+use crate::installation::lake_folder;
 
 /// Look at the installation and say what is wrong
 #[derive(Debug, clap::Args)]
@@ -23,164 +28,207 @@ struct Check {
     detail: String,
 }
 
+impl Check {
+    fn new(check: &'static str, state: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            check,
+            state,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Findings of a part that one line names; its own command has all of them.
+const MOST_NAMED: usize = 3;
+
 /// Runs the checks; whether nothing is wrong.
 pub(crate) async fn run(config: &Config, as_json: bool, out: &mut dyn Write) -> Result<bool> {
     let mut checks = Vec::new();
     let folder = &config.data.folder;
     if !folder.is_dir() {
-        checks.push(Check {
-            check: "data folder",
-            state: "wrong",
-            detail: format!(
-                "{} is not there; `sealwright serve` makes it",
-                folder.display()
-            ),
-        });
+        let detail = format!(
+            "{} is not there; `sealwright serve` makes it",
+            folder.display()
+        );
+        checks.push(Check::new("data folder", "wrong", detail));
         return show(&checks, as_json, out);
     }
-    checks.push(Check {
-        check: "data folder",
-        state: "ok",
-        detail: folder.display().to_string(),
-    });
+    checks.push(Check::new(
+        "data folder",
+        "ok",
+        folder.display().to_string(),
+    ));
     let lock = DataLock::take(folder, SystemClock.now());
     checks.push(match &lock {
-        Ok(_) => Check {
-            check: "in use",
-            state: "ok",
-            detail: "no server is running".to_owned(),
-        },
-        Err(StoreError::InUse { holder, .. }) => Check {
-            check: "in use",
-            state: "ok",
-            detail: format!("by {holder}"),
-        },
-        Err(error) => Check {
-            check: "in use",
-            state: "wrong",
-            detail: error.to_string(),
-        },
+        Ok(_) => Check::new("in use", "ok", "no server is running"),
+        Err(StoreError::InUse { holder, .. }) => Check::new("in use", "ok", format!("by {holder}")),
+        Err(error) => Check::new("in use", "wrong", error.to_string()),
     });
-    database(config, &mut checks).await;
-    ledger(config, &mut checks).await;
-    lake(config, lock.is_ok(), &mut checks).await;
+    let found = match Database::look(config).await {
+        Ok(found) => found,
+        Err(error) => {
+            checks.push(Check::new("database", "unknown", error.to_string()));
+            Database::Absent
+        }
+    };
+    if checks.iter().all(|check| check.check != "database") {
+        checks.push(database(&found).await);
+    }
+    checks.push(ledger(config, &found).await);
+    checks.push(log(config, &found, lock.is_ok()).await);
+    checks.push(lake(config).await);
+    found.close().await;
     show(&checks, as_json, out)
 }
 
-async fn database(config: &Config, checks: &mut Vec<Check>) {
+async fn database(found: &Database) -> Check {
     let check = "database";
-    let url = match store_url(config) {
-        Ok(url) => url,
-        Err(error) => {
-            checks.push(Check {
-                check,
-                state: "wrong",
-                detail: error.to_string(),
-            });
-            return;
-        }
+    let restore = "restore a backup from the folder `backups`";
+    let store = match found {
+        Database::Absent => return Check::new(check, "ok", "nothing was stored yet"),
+        Database::Unreadable(why) => return Check::new(check, "wrong", why.as_str()),
+        Database::Open(store) => store,
     };
-    let store = match Store::open(&url).await {
-        Ok(store) => store,
-        Err(error) => {
-            checks.push(Check {
-                check,
-                state: "wrong",
-                detail: error.to_string(),
-            });
-            return;
+    match store.check().await {
+        Ok(problems) if problems.is_empty() => {
+            let detail = format!("{}, structures are sound", store.describe());
+            Check::new(check, "ok", detail)
         }
-    };
-    checks.push(match store.check().await {
-        Ok(problems) if problems.is_empty() => Check {
-            check,
-            state: "ok",
-            detail: format!("{}, structures are sound", store.describe()),
-        },
-        Ok(problems) => Check {
-            check,
-            state: "wrong",
-            detail: format!(
-                "{}; restore a backup from the folder `backups`",
-                problems.join("; ")
-            ),
-        },
-        Err(error) => Check {
-            check,
-            state: "unknown",
-            detail: error.to_string(),
-        },
-    });
-    store.close().await;
+        Ok(problems) => {
+            let detail = format!("{}: {}; {restore}", store.describe(), problems.join("; "));
+            Check::new(check, "wrong", detail)
+        }
+        Err(error @ StoreError::Corrupt { .. }) => {
+            let detail = format!("{}: {error}", store.describe());
+            Check::new(check, "wrong", detail)
+        }
+        Err(error) => Check::new(check, "unknown", error.to_string()),
+    }
 }
 
-async fn ledger(config: &Config, checks: &mut Vec<Check>) {
+/// The tree, and the rows of the database against it.
+async fn ledger(config: &Config, found: &Database) -> Check {
     let check = "ledger";
     let folder = &config.data.folder;
-    let common = sealwright_ledger::cli::Common::of(folder.clone());
-    let key = match verifier_key(&common) {
-        Ok(key) => key,
-        Err(error) => {
-            checks.push(Check {
-                check,
-                state: "wrong",
-                detail: error.to_string(),
-            });
-            return;
-        }
-    };
     let tree = folder.join(sealwright_ledger::TREE_FOLDER);
-    checks.push(match sealwright_ledger::verify::verify_tree(&tree, &key) {
+    if !tree.exists() {
+        return Check::new(check, "ok", "nothing was recorded yet");
+    }
+    let key = match verifier_key(&sealwright_ledger::cli::Common::of(folder.clone())) {
+        Ok(key) => key,
+        Err(error) => return Check::new(check, "wrong", error.to_string()),
+    };
+    let report = match found {
+        Database::Open(store) => verify_with_store(&tree, &key, store).await,
+        Database::Absent | Database::Unreadable(_) => verify_tree(&tree, &key),
+    };
+    match report {
         Ok(report) if report.ok => {
-            let head = sealwright_ledger::cli::head(folder, key);
-            let size = head.map_or_else(|e| e.to_string(), |h| format!("{} entries", h.size));
-            Check {
-                check,
-                state: "ok",
-                detail: format!("{size}, every hash and signature holds"),
-            }
+            let rows = match report.rows {
+                Some(_) => "and every row of the database agrees",
+                None => "and there was no database to compare",
+            };
+            let detail = format!(
+                "{} entries, every hash and signature holds, {rows}",
+                report.size
+            );
+            Check::new(check, "ok", detail)
         }
-        Ok(_) => Check {
-            check,
-            state: "wrong",
-            detail: "damaged; `sealwright ledger verify` names each file and byte".to_owned(),
-        },
-        Err(error) => Check {
-            check,
-            state: "unknown",
-            detail: error.to_string(),
-        },
-    });
+        Ok(report) => {
+            let named: Vec<String> = report.findings.iter().take(MOST_NAMED).map(place).collect();
+            let more = report.finding_count - named.len() as u64;
+            let more = match more {
+                0 => String::new(),
+                more => format!("; and {more} more: `sealwright ledger verify` names each"),
+            };
+            Check::new(check, "wrong", format!("{}{more}", named.join("; ")))
+        }
+        Err(error) => Check::new(check, "unknown", error.to_string()),
+    }
 }
 
-async fn lake(config: &Config, free: bool, checks: &mut Vec<Check>) {
-    let check = "lake";
-    if !free {
-        let detail = "the running server holds it; ask GET /health/ready".to_owned();
-        checks.push(Check {
-            check,
-            state: "unknown",
-            detail,
-        });
-        return;
+fn place(finding: &Finding) -> String {
+    let mut text = finding.file.clone();
+    if let Some(offset) = finding.offset {
+        text.push_str(&format!(" byte {offset}"));
     }
-    let opened = sealwright_lake::Lake::open(&config.data.folder.join("lake")).await;
-    checks.push(match opened {
-        Ok(lake) => {
-            let status = lake.status();
-            let detail = format!("{} events in {} files", status.rows, status.files);
-            Check {
-                check,
-                state: "ok",
-                detail,
+    if let Some(entry) = finding.entry {
+        text.push_str(&format!(" entry {entry}"));
+    }
+    format!("{text}: {}", finding.problem)
+}
+
+/// Every event of the log, read once.
+async fn log(config: &Config, found: &Database, free: bool) -> Check {
+    let check = "log";
+    let log: Box<dyn EventLog> = match found {
+        Database::Open(store) if store.shared() => match StoreLog::open(store.clone()).await {
+            Ok(log) => Box::new(log),
+            Err(error) => return Check::new(check, "wrong", error.to_string()),
+        },
+        _ if !free => {
+            let detail = "the running server holds it; ask GET /health/ready";
+            return Check::new(check, "unknown", detail);
+        }
+        _ => {
+            let folder = config.data.folder.join("log");
+            if !folder.exists() {
+                return Check::new(check, "ok", "no event was accepted yet");
+            }
+            match FileLog::open(&folder, FileLogOptions::default()) {
+                Ok(log) => Box::new(log),
+                Err(error) => return Check::new(check, "wrong", error.to_string()),
             }
         }
-        Err(error) => Check {
-            check,
-            state: "wrong",
-            detail: error.to_string(),
-        },
-    });
+    };
+    let read = async {
+        let mut next = log.earliest().await?;
+        let (head, mut count) = (log.head().await?, 0_u64);
+        while next < head {
+            let events = log.read(next, ReadLimit::default()).await?;
+            let Some(last) = events.last() else { break };
+            next = last.offset + 1;
+            count += events.len() as u64;
+        }
+        Ok::<_, sealwright_events::LogError>((count, head))
+    };
+    match read.await {
+        Ok((count, head)) => {
+            let detail = format!("{count} events, every checksum holds; the next is {head}");
+            Check::new(check, "ok", detail)
+        }
+        Err(error) => Check::new(check, "wrong", error.to_string()),
+    }
+}
+
+/// Every event of the lake against the digest that it was accepted under.
+async fn lake(config: &Config) -> Check {
+    let check = "lake";
+    let read = async {
+        let lake = Lake::open_read_only(&lake_folder(config)).await?;
+        lake.check().await
+    };
+    match read.await {
+        Ok(report) if report.problem_count == 0 => {
+            let detail = format!(
+                "{} events in {} files, each as it was accepted",
+                report.rows, report.files
+            );
+            Check::new(check, "ok", detail)
+        }
+        Ok(report) => {
+            let named: Vec<_> = report.problems.into_iter().take(MOST_NAMED).collect();
+            let more = report.problem_count - named.len() as u64;
+            let more = match more {
+                0 => String::new(),
+                more => format!("; and {more} more"),
+            };
+            Check::new(check, "wrong", format!("{}{more}", named.join("; ")))
+        }
+        Err(LakeError::Missing { .. }) => Check::new(check, "ok", "no event was stored yet"),
+        Err(error @ LakeError::Damaged { .. }) => Check::new(check, "wrong", error.to_string()),
+        Err(error) => Check::new(check, "unknown", error.to_string()),
+    }
 }
 
 fn show(checks: &[Check], as_json: bool, out: &mut dyn Write) -> Result<bool> {

@@ -90,6 +90,12 @@ impl History for LakeHistory {
             if self.writer.durable_cursor() >= head {
                 return Ok(());
             }
+            // Another process writes the lake: it does so within seconds. If it has gone, this one does.
+            if !self.lake.try_own().await.map_err(failed)? {
+                self.lake.refresh().await.map_err(failed)?;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            }
             if catch_up(
                 self.log.as_ref(),
                 self.writer.as_ref(),

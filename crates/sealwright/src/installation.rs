@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sealwright_access::{AccessPolicy, AccessService};
 use sealwright_billing::consume::Metering;
 use sealwright_billing::service::invoice::{InvoiceService, InvoiceTerms};
@@ -13,7 +13,8 @@ use sealwright_billing::service::usage::UsageService;
 use sealwright_config::Config;
 use sealwright_core::{Clock, SystemClock};
 use sealwright_events::{
-    Admit, Catalogue, EventLog, History as _, ReadLimit, StoreConsumer, catch_up,
+    Admit, Catalogue, Consumer, ConsumerError, EventLog, History as _, ReadLimit, StoreConsumer,
+    catch_up,
 };
 use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOptions, StoreLog};
 use sealwright_lake::{Lake, LakeWriter, WritePolicy};
@@ -37,6 +38,7 @@ use crate::history::LakeHistory;
 
 /// The tables of all parts, in the order in which they are made.
 pub(crate) const COMPONENTS: &[Component] = &[
+    sealwright_store::COMPONENT,
     sealwright_events::COMPONENT,
     sealwright_intake::COMPONENT,
     sealwright_ledger::COMPONENT,
@@ -58,7 +60,7 @@ pub(crate) struct State {
     pub(crate) meters: Arc<MeterService>,
     pub(crate) usage: UsageService,
     pub(crate) books: PriceBookService,
-    _lock: DataLock,
+    _locks: Vec<DataLock>,
 }
 
 /// Where the state of this configuration is.
@@ -74,8 +76,14 @@ impl State {
     pub(crate) async fn open(config: Config) -> Result<Self> {
         let folder = config.data.folder.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lock = DataLock::take(&folder, clock.now())?;
-        let store = Store::open(&store_url(&config)?).await?;
+        let mut locks = vec![DataLock::take(&folder, clock.now())?];
+        let url = store_url(&config)?;
+        if let StoreUrl::Sqlite(file) = &url
+            && !file.starts_with(&folder)
+        {
+            locks.push(DataLock::take_file(file, clock.now())?);
+        }
+        let store = Store::open(&url).await?;
         store
             .migrate(COMPONENTS, Some(&folder.join("backups")), clock.as_ref())
             .await?;
@@ -112,7 +120,7 @@ impl State {
             meters,
             usage,
             books,
-            _lock: lock,
+            _locks: locks,
         })
     }
 
@@ -155,11 +163,12 @@ impl Installation {
         options.limits.event_bytes = usize::try_from(limits.event_bytes)?;
         options.limits.batch_events = usize::try_from(limits.batch_events)?;
         options.limits.depth = usize::try_from(limits.depth)?;
-        options.body_bytes = usize::try_from(limits.decompressed_bytes)?;
+        options.body_bytes = usize::try_from(limits.body_bytes)?;
+        options.decompressed_bytes = usize::try_from(limits.decompressed_bytes)?;
         options.ahead = limits.ahead.micros();
         options.behind = limits.late.micros();
         let intake = Intake::start(Arc::clone(&log), checks, Arc::clone(&state.clock), options);
-        let lake = Lake::open_with(&state.folder.join("lake"), Arc::clone(&state.clock)).await?;
+        let lake = open_lake(&state).await?;
         let lake_writer = Arc::new(LakeWriter::new(lake.clone(), WritePolicy::default()));
         let metering = Arc::new(StoreConsumer::new(
             state.store.clone(),
@@ -276,16 +285,60 @@ fn siem(state: &State, detection: &Arc<Detection>, history: &Arc<LakeHistory>) -
 impl Installation {
     /// Lets everything in the log take effect, and the lake hold it: for commands, which end at once.
     pub(crate) async fn consume(&self) -> Result<()> {
-        let (log, limit) = (self.events.as_ref(), ReadLimit::default());
-        catch_up(log, self.metering.as_ref(), limit)
+        self.pass(self.metering.as_ref())
             .await
             .context("metering")?;
-        catch_up(log, self.detection.as_ref(), limit)
+        self.pass(self.detection.as_ref())
             .await
             .context("detection")?;
         self.history.catch_up().await?;
         Ok(())
     }
+
+    /// Brings a consumer to the log's head, beside other processes that may consume under its name.
+    async fn pass(&self, consumer: &dyn Consumer) -> Result<(), ConsumerError> {
+        loop {
+            match catch_up(self.events.as_ref(), consumer, ReadLimit::default()).await {
+                Ok(_) => return Ok(()),
+                Err(ConsumerError::Overtaken(_)) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Where the stored events are.
+pub(crate) fn lake_folder(config: &Config) -> PathBuf {
+    if config.lake.folder.is_empty() {
+        config.data.folder.join("lake")
+    } else {
+        PathBuf::from(&config.lake.folder)
+    }
+}
+
+/// Several processes of one database share one lake: the first of them writes it. A process that brings
+/// another lake would miss what the log has let go, and keep what was erased.
+async fn open_lake(state: &State) -> Result<Lake> {
+    let folder = lake_folder(&state.config);
+    if !state.store.shared() {
+        return Ok(Lake::open_with(&folder, Arc::clone(&state.clock)).await?);
+    }
+    let lake = Lake::open_shared(&folder, Arc::clone(&state.clock)).await?;
+    let claimed = state
+        .store
+        .claim("lake", &lake.id(), state.clock.now())
+        .await?;
+    if claimed != lake.id() {
+        bail!(
+            "{} is not the lake of this database (it is {}, the database's is {claimed})\nhint: all \
+             processes of a database share one lake: set `lake.folder` to the folder of the first",
+            folder.display(),
+            lake.id()
+        );
+    }
+    Ok(lake)
 }
 
 /// The log of a SQLite installation is a file log beside it; with PostgreSQL it is a table, so that several

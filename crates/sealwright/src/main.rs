@@ -3,9 +3,11 @@
 mod acting;
 mod audit;
 mod cli;
+mod database;
 mod demo;
 mod docs;
 mod doctor;
+mod erasure;
 mod history;
 mod installation;
 mod scheduled;
@@ -14,6 +16,7 @@ mod serve;
 mod sink;
 mod systems;
 mod verify;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -7,14 +7,25 @@ use sealwright_access::AccessService;
 use sealwright_billing::service::invoice::InvoiceService;
 use sealwright_core::clock::DAY;
 use sealwright_intake::{IntakeLog, TrimTo};
-use sealwright_jobs::{CatchUp, Job, JobError, JobSpec, RunContext, Schedule};
-use sealwright_lake::{CompactPolicy, Lake, LakeWriter, RetentionPolicy};
+use sealwright_jobs::{
+    CatchUp, Job, JobError, JobSpec, JobsService, PruneHistory, RunContext, Schedule,
+};
+use sealwright_lake::{CompactPolicy, Lake, RetentionPolicy};
 use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_store::Store;
 use serde_json::{Value, json};
 
+use crate::audit::LedgerAudit;
 use crate::installation::Installation;
+
+/// The jobs of this program on the state of an installation.
+pub(crate) fn service(installation: &Installation) -> anyhow::Result<JobsService> {
+    let state = &installation.state;
+    let audit = Arc::new(LedgerAudit::new(Arc::clone(&state.ledger)));
+    let (store, clock) = (state.store.clone(), Arc::clone(&state.clock));
+    Ok(JobsService::new(store, clock, audit, jobs(installation)?)?)
+}
 
 /// All jobs.
 pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Job>>> {
@@ -49,7 +60,7 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             )
             .scheduled(every("45 2 * * *")?, CatchUp::Once),
             log: Arc::clone(&installation.log),
-            writer: Arc::clone(&installation.lake_writer),
+            lake: installation.lake.clone(),
             store: installation.state.store.clone(),
             keep: config.intake.dedup.micros(),
         }),
@@ -93,6 +104,11 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             .scheduled(every("*/5 * * * *")?, CatchUp::Once),
             access: installation.state.access.clone(),
         }),
+        Arc::new(PruneHistory::new(
+            installation.state.store.clone(),
+            i64::from(days(config.jobs.history.micros())),
+            every("20 3 * * *")?,
+        )),
     ])
 }
 
@@ -109,6 +125,10 @@ struct LakeMaintenance {
 impl Job for LakeMaintenance {
     fn spec(&self) -> &JobSpec {
         &self.spec
+    }
+
+    fn ready(&self) -> bool {
+        self.lake.owned()
     }
 
     async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
@@ -133,6 +153,10 @@ impl Job for LakeRetention {
         &self.spec
     }
 
+    fn ready(&self) -> bool {
+        self.lake.owned()
+    }
+
     async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
         let report = self
             .lake
@@ -146,7 +170,7 @@ impl Job for LakeRetention {
 struct LogTrim {
     spec: JobSpec,
     log: Arc<dyn IntakeLog>,
-    writer: Arc<LakeWriter>,
+    lake: Lake,
     store: Store,
     keep: i64,
 }
@@ -157,6 +181,11 @@ impl Job for LogTrim {
         &self.spec
     }
 
+    // Only the lake's writer knows at once how far the lake is.
+    fn ready(&self) -> bool {
+        self.lake.owned()
+    }
+
     async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
         let before = context.now().plus(-self.keep.max(35 * DAY));
         let passed = sealwright_events::lowest_cursor(&self.store)
@@ -164,7 +193,7 @@ impl Job for LogTrim {
             .map_err(failed)?
             .unwrap_or(0);
         let to = TrimTo {
-            passed: passed.min(self.writer.durable_cursor()),
+            passed: passed.min(self.lake.next_offset()),
             received_before: before,
             forget_before: before,
             close_segment: false,

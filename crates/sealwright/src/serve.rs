@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::extract::{Request, State as AxumState};
@@ -13,10 +14,12 @@ use axum::{Json, Router};
 use sealwright_access::{Action, Principal};
 use sealwright_core::Problem;
 use sealwright_events::ReadLimit;
-use sealwright_intake::NoQuotas;
+use sealwright_intake::PerMinute;
 use sealwright_intake::api::IntakeApi;
+use sealwright_jobs::pages::JobsPages;
 use sealwright_jobs::{JobsService, Runner};
-use sealwright_lake::api::LakeScope;
+use sealwright_lake::QueryLimits;
+use sealwright_lake::api::{Eraser, LakeApi, LakeScope};
 use sealwright_telemetry::Metrics;
 use sealwright_web::commands::Commands;
 use sealwright_web::headers::Policy;
@@ -27,9 +30,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::LedgerAudit;
+use crate::erasure::EraseEverywhere;
 use crate::installation::Installation;
-use crate::senders::KeySenders;
+use crate::senders::{KeySenders, Seldom};
 use crate::{scheduled, systems};
 
 /// A server that listens and is about to answer.
@@ -64,13 +67,7 @@ impl Server {
         } else {
             config.listen.public_url.trim_end_matches('/').to_owned()
         };
-        let audit = Arc::new(LedgerAudit::new(Arc::clone(&installation.state.ledger)));
-        let jobs = JobsService::new(
-            installation.state.store.clone(),
-            Arc::clone(&installation.state.clock),
-            audit,
-            scheduled::jobs(&installation)?,
-        )?;
+        let jobs = scheduled::service(&installation)?;
         let stop = CancellationToken::new();
         let tasks = background(&installation, &jobs, &stop);
         let router = router(&installation, jobs, metrics);
@@ -125,7 +122,8 @@ impl Server {
 
 use std::future::IntoFuture as _;
 
-async fn told_to_stop() {
+/// Ends when the process is asked to stop.
+pub(crate) async fn told_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -142,8 +140,10 @@ async fn told_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// The consumers of the log, the ledger's sequencer, the lake's writer and the jobs.
-fn background(
+/// The consumers of the log, the ledger's sequencer, the lake's writer and the jobs. Several processes of one
+/// database may do this at the same time: consumers move one cursor in the transaction of their effect, the
+/// sequencer holds a lock, jobs have leases, and the lake has one writer.
+pub(crate) fn background(
     installation: &Arc<Installation>,
     jobs: &JobsService,
     stop: &CancellationToken,
@@ -152,13 +152,13 @@ fn background(
     let ledger = Arc::clone(&installation.state.ledger);
     let token = stop.clone();
     tasks.spawn(async move { ledger.run(token).await });
-    let writer = Arc::clone(&installation.lake_writer);
-    let token = stop.clone();
-    tasks.spawn(async move { writer.run(token).await });
-    let consumers: [Arc<dyn sealwright_events::Consumer>; 3] = [
+    tasks.spawn(write_lake(Arc::clone(installation), stop.clone()));
+    if installation.state.store.shared() {
+        tasks.spawn(follow_others(Arc::clone(installation), stop.clone()));
+    }
+    let consumers: [Arc<dyn sealwright_events::Consumer>; 2] = [
         installation.metering.clone(),
         installation.detection.clone(),
-        installation.lake_writer.clone(),
     ];
     for consumer in consumers {
         let log = Arc::clone(&installation.events);
@@ -178,12 +178,79 @@ fn background(
     tasks.spawn(async move { respond.run(token).await });
     let config = &installation.state.config.jobs;
     if config.enabled {
-        let runner = Runner::new(jobs.clone(), format!("process {}", std::process::id()));
+        let runner = Runner::new(jobs.clone(), process_name());
         let workers = config.workers as usize;
         let token = stop.clone();
         tasks.spawn(async move { runner.work(workers, token).await });
     }
     tasks
+}
+
+/// Writes the lake while this process is its writer; until then it sees what the writer does.
+async fn write_lake(installation: Arc<Installation>, stop: CancellationToken) {
+    const LOOK_EVERY: Duration = Duration::from_secs(2);
+    let lake = &installation.lake;
+    loop {
+        match lake.try_own().await {
+            Ok(true) => break,
+            Ok(false) => {
+                if let Err(error) = lake.refresh().await {
+                    tracing::warn!(%error, "the lake cannot be read now");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the lake's lock cannot be read"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    if installation.state.store.shared() {
+        tracing::info!(folder = %lake.folder().display(), "this process writes the lake");
+    }
+    let writer = Arc::clone(&installation.lake_writer);
+    let reading = sealwright_events::run(
+        Arc::clone(&installation.events),
+        Arc::clone(&installation.lake_writer) as Arc<dyn sealwright_events::Consumer>,
+        ReadLimit::default(),
+        stop.clone(),
+    );
+    tokio::join!(reading, writer.run(stop));
+}
+
+/// Takes over what other processes of the database have changed and this one keeps in memory: tenants and
+/// meters. And writes down which keys were used here.
+async fn follow_others(installation: Arc<Installation>, stop: CancellationToken) {
+    const LOOK_EVERY: Duration = Duration::from_secs(2);
+    const HOUSEKEEPING: u32 = 30;
+    let state = &installation.state;
+    for round in 1_u32.. {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let access = if round.is_multiple_of(HOUSEKEEPING) {
+            state.access.housekeeping().await.map(|_| ())
+        } else {
+            state.access.load().await
+        };
+        if let Err(error) = access {
+            tracing::warn!(%error, "the tenants cannot be read now");
+        }
+        if let Err(error) = state.meters.refresh().await {
+            tracing::warn!(%error, "the meters cannot be read now");
+        }
+    }
+}
+
+/// How this process calls itself to others: host and process.
+fn process_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let process = format!("process {}", std::process::id());
+    match host.trim() {
+        "" => process,
+        host => format!("{host} {process}"),
+    }
 }
 
 /// The navigation: what exists, and nothing else.
@@ -195,24 +262,34 @@ fn nav() -> Nav {
         .item(NavItem::new(Group::Protect, "DLP", "/console/dlp"))
         .item(NavItem::new(Group::Prove, "Ledger", "/console/ledger"))
         .item(NavItem::new(Group::Customers, "Access", "/console/access"))
+        .item(NavItem::new(Group::System, "Jobs", "/console/jobs"))
 }
 
 fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics) -> Router {
     let state = &installation.state;
     let nav = Arc::new(nav());
-    let senders = Arc::new(KeySenders(state.access.clone()));
+    let look = Seldom::new(Arc::clone(&state.clock), state.store.shared());
+    let senders = Arc::new(KeySenders(state.access.clone(), look));
     let intake = sealwright_intake::api::router(IntakeApi {
         intake: installation.intake.clone(),
         authenticate: Arc::clone(&senders) as _,
         tenants: senders,
-        quotas: Arc::new(NoQuotas),
+        quotas: Arc::new(PerMinute::new(
+            state.config.intake.tenant_events_per_minute,
+            Arc::clone(&state.clock),
+        )),
     });
     let lake: Router = sealwright_lake::api::router()
-        .with_state(installation.lake.clone())
+        .with_state(LakeApi {
+            lake: installation.lake.clone(),
+            most: query_limits(&state.config.lake),
+        })
         .into();
+    let eraser: Arc<dyn Eraser> = Arc::new(EraseEverywhere(Arc::clone(installation)));
     let (api, _) = systems::api(installation)
         .merge(sealwright_access::api::router().with_state(state.access.clone()))
-        .merge(sealwright_jobs::api::router().with_state(jobs))
+        .merge(sealwright_jobs::api::router().with_state(jobs.clone()))
+        .merge(sealwright_lake::api::erasures().with_state(eraser))
         .split_for_parts();
     let pages = Router::new()
         .merge(systems::pages(installation, &nav))
@@ -220,6 +297,13 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
             state.access.clone(),
             Arc::clone(&nav),
         ))
+        .merge(
+            Arc::new(JobsPages {
+                jobs,
+                chrome: Arc::clone(&nav) as _,
+            })
+            .router(),
+        )
         .merge(
             Router::new()
                 .route("/console/commands", get(commands))
@@ -233,18 +317,9 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
             state.access.clone(),
             sealwright_access::http::authenticate,
         ));
-    let health = Health {
-        installation: Arc::clone(installation),
-    };
     let open = Router::new()
         .route("/", get(|| async { Redirect::to("/console") }))
-        .route(
-            "/health/live",
-            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
-        )
-        .route("/health/ready", get(ready))
-        .with_state(health)
-        .route("/metrics", get(move || async move { metrics.respond() }))
+        .merge(health(installation, metrics))
         .route(
             "/api/openapi.json",
             get(|| async { Json(systems::openapi()) }),
@@ -263,6 +338,29 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
         tls: state.config.listen.tls_in_front,
     };
     sealwright_web::headers::secure(whole, policy).layer(from_fn(sealwright_telemetry::request))
+}
+
+/// What those ask who run the program: is it alive, can it work, how is it.
+pub(crate) fn health(installation: &Arc<Installation>, metrics: Metrics) -> Router {
+    let health = Health {
+        installation: Arc::clone(installation),
+    };
+    Router::new()
+        .route(
+            "/health/live",
+            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+        )
+        .route("/health/ready", get(ready))
+        .with_state(health)
+        .route("/metrics", get(move || async move { metrics.respond() }))
+}
+
+fn query_limits(config: &sealwright_config::Lake) -> QueryLimits {
+    QueryLimits {
+        rows: config.query_rows as usize,
+        seconds: config.query_time.std().as_secs().max(1),
+        memory: usize::try_from(config.query_bytes).unwrap_or(usize::MAX),
+    }
 }
 
 fn panicked(cause: Box<dyn std::any::Any + Send + 'static>) -> Response {

@@ -100,6 +100,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         sealwright_access::api::router().into_openapi(),
         sealwright_jobs::api::router().into_openapi(),
         sealwright_lake::api::router().into_openapi(),
+        sealwright_lake::api::erasures().into_openapi(),
         sealwright_intake::api::openapi(),
     ] {
         whole.merge(part);

@@ -1,6 +1,7 @@
 //! The invariants of ARCHITECTURE.md, as checks. Each finding names the file and what to do.
 
 mod layers;
+mod nouns;
 mod rooms;
 mod text;
 
@@ -18,6 +19,7 @@ pub(crate) fn run() -> Result<()> {
     let mut findings = Findings::new();
     layers::check(&root, &mut findings)?;
     rooms::check(&root, &mut findings)?;
+    nouns::check(&root, &mut findings)?;
     text::check(&root, &mut findings)?;
     if findings.is_empty() {
         eprintln!("tidy: nothing to say");

@@ -40,6 +40,8 @@ actions! {
     BillingWrite = "billing:write", [Owner, Admin, Operator];
     /// Query stored events with SQL.
     LakeRead = "lake:read", [Owner, Admin, Operator, Auditor];
+    /// Erase a subject's stored events.
+    LakeErase = "lake:erase", [Owner, Admin];
     /// Read the ledger, its entries and proofs.
     LedgerRead = "ledger:read", [Owner, Admin, Operator, Auditor, Member];
     /// See alerts, rules and cases.

@@ -85,11 +85,10 @@ pub(crate) fn check(config: &Config) -> Result<(), Wrong> {
         "jobs.workers",
         "must be from 1 to 64",
     )?;
-    let currency = &config.billing.default_currency;
     rule(
-        currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase()),
-        "billing.default_currency",
-        "is not an ISO 4217 code such as USD or EUR",
+        config.lake.query_time.micros() > 0 && config.lake.query_time.micros() <= 300_000_000,
+        "lake.query_time",
+        "must be over 0 and at most 300s",
     )?;
     let origin = &config.ledger.origin;
     rule(

@@ -137,6 +137,8 @@ sections! {
         batch_events: u32 = "10000",
         /// The deepest nesting of an event's data.
         depth: u32 = "64",
+        /// Events that a tenant may send in a minute; 0 for any number. Each process counts for itself.
+        tenant_events_per_minute: u64 = "0",
         /// How far back an event's time may lie.
         late: Length = "35d",
         /// How far ahead an event's time may lie.
@@ -146,21 +148,21 @@ sections! {
     }
     /// The stored events.
     lake: Lake {
+        /// The folder of the stored events. `lake` in the data folder when empty. Processes that share a PostgreSQL database share this folder.
+        folder: String = "",
         /// How long events are kept; whole days are deleted after it.
         retention: Length = "400d",
-        /// Rows that one query may return.
+        /// Rows that one query over HTTP may return.
         query_rows: u32 = "100000",
-        /// How long one query may run.
+        /// How long one query over HTTP may run, at most 300s.
         query_time: Length = "30s",
-        /// Memory that queries may use together, in bytes.
+        /// Memory that one query over HTTP may use, in bytes.
         query_bytes: u64 = "1073741824",
     }
     /// The ledger.
     ledger: Ledger {
         /// The log's name in checkpoints (C2SP tlog-checkpoint origin): a schema-less URL that is yours. It cannot be changed once the ledger has entries.
         origin: String = "sealwright.local/ledger",
-        /// How often a signed checkpoint is published while there are new entries.
-        checkpoint_every: Length = "1s",
     }
     /// Sign-in, sessions and links.
     access: Access {
@@ -190,8 +192,6 @@ sections! {
     billing: Billing {
         /// Days from the end of the period until an invoice is due.
         invoice_due_days: u32 = "30",
-        /// The currency (ISO 4217) of plans that name none.
-        default_currency: String = "USD",
     }
     /// Detection.
     siem: Siem {

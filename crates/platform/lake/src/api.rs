@@ -1,17 +1,22 @@
-//! HTTP: `POST /api/lake/query` and `GET /api/lake/status`.
+//! HTTP: `POST /api/lake/query`, `GET /api/lake/status` and `POST /api/lake/erasures`.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::FromRequestParts, http::request::Parts};
+use sealwright_access::{Action, Principal};
 use sealwright_core::{Problem, TenantScope};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::erase::ErasureReport;
 use crate::error::LakeError;
 use crate::query::{QueryLimits, QueryResult};
 use crate::table::{Lake, LakeStatus};
@@ -39,13 +44,52 @@ pub struct QueryRequest {
     /// One `SELECT`, `WITH … SELECT` or `EXPLAIN` over the view `events`.
     #[schema(example = "SELECT type, count(*) AS n FROM events GROUP BY type ORDER BY n DESC")]
     pub sql: String,
-    /// Narrower limits; what is absent has its default, which is also the most that can be asked for.
+    /// Narrower limits; what is absent has the server's, which are also the most that can be asked for.
     #[serde(default)]
-    pub limits: QueryLimits,
+    pub limits: AskedLimits,
+}
+
+/// How far a query over HTTP may go.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AskedLimits {
+    /// Rows that are returned at most; further ones are cut and the result says so.
+    pub rows: Option<usize>,
+    /// Seconds until the query is stopped.
+    pub seconds: Option<u64>,
+    /// Bytes that sorts, joins and aggregations may hold, and the result itself.
+    pub memory: Option<usize>,
+}
+
+/// What the interface needs.
+#[derive(Debug, Clone)]
+pub struct LakeApi {
+    /// The lake.
+    pub lake: Lake,
+    /// The most that a query may ask for.
+    pub most: QueryLimits,
+}
+
+impl LakeApi {
+    fn limits(&self, asked: AskedLimits) -> Result<QueryLimits, LakeError> {
+        let limits = QueryLimits {
+            rows: asked.rows.unwrap_or(self.most.rows),
+            seconds: asked.seconds.unwrap_or(self.most.seconds),
+            memory: asked.memory.unwrap_or(self.most.memory),
+        };
+        let most = self.most;
+        if limits.rows > most.rows || limits.seconds > most.seconds || limits.memory > most.memory {
+            return Err(LakeError::Invalid(format!(
+                "limits go up to {} rows, {} seconds and {} bytes",
+                most.rows, most.seconds, most.memory
+            )));
+        }
+        Ok(limits)
+    }
 }
 
 /// The routes, to be merged into the server's router, which must set [`LakeScope`].
-pub fn router() -> OpenApiRouter<Lake> {
+pub fn router() -> OpenApiRouter<LakeApi> {
     OpenApiRouter::new()
         .routes(routes!(query))
         .routes(routes!(status))
@@ -59,7 +103,7 @@ pub fn router() -> OpenApiRouter<Lake> {
         (status = 503, description = "The query reached its time or memory limit")
     ))]
 async fn query(
-    State(lake): State<Lake>,
+    State(api): State<LakeApi>,
     LakeScope(scope): LakeScope,
     body: Result<Json<QueryRequest>, JsonRejection>,
 ) -> Result<Json<QueryResult>, LakeError> {
@@ -67,26 +111,85 @@ async fn query(
         Ok(body) => body,
         Err(bad) => return Err(LakeError::Invalid(bad.body_text())),
     };
-    let (asked, most) = (request.limits, QueryLimits::default());
-    if asked.rows > most.rows || asked.seconds > most.seconds || asked.memory > most.memory {
-        return Err(LakeError::Invalid(format!(
-            "limits go up to {} rows, {} seconds and {} bytes",
-            most.rows, most.seconds, most.memory
-        )));
-    }
-    Ok(Json(lake.query(scope, &request.sql, asked).await?))
+    let limits = api.limits(request.limits)?;
+    Ok(Json(api.lake.query(scope, &request.sql, limits).await?))
 }
 
 /// What the lake holds and how far it lags. Needs a scope of all tenants.
 #[utoipa::path(get, path = "/api/lake/status", tag = "lake",
     responses((status = 200, body = LakeStatus), (status = 403)))]
-async fn status(State(lake): State<Lake>, LakeScope(scope): LakeScope) -> Response {
+async fn status(
+    State(LakeApi { lake, .. }): State<LakeApi>,
+    LakeScope(scope): LakeScope,
+) -> Response {
     if scope == TenantScope::All {
         Json(lake.status()).into_response()
     } else {
         Problem::forbidden("The lake's totals span tenants; the scope is one tenant.")
             .into_response()
     }
+}
+
+/// A subject whose events are to be erased.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewErasure {
+    /// Whose events: a tenant's id or slug.
+    pub tenant: String,
+    /// The subject, exactly as its events have it.
+    pub subject: String,
+    /// Why, for the ledger; without anything that identifies the subject.
+    pub reason: String,
+}
+
+/// What an erasure did, in the lake and in the log before it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, ToSchema)]
+pub struct Erased {
+    /// In the lake.
+    #[serde(flatten)]
+    pub lake: ErasureReport,
+    /// Whether the log holds nothing any more of what had arrived before; if not, run the same erasure
+    /// again when the consumers have caught up.
+    pub log_cleared: bool,
+    /// The ledger entry that says so.
+    pub ledger_entry: String,
+}
+
+/// Erases everywhere: the lake, the log that feeds it, with an entry in the ledger. The program wires it.
+#[async_trait]
+pub trait Eraser: Send + Sync {
+    /// Erases a subject's events.
+    ///
+    /// # Errors
+    /// 404 for a tenant that is not in the caller's scope; what else went wrong.
+    async fn erase(&self, by: &Principal, new: &NewErasure) -> Result<Erased, Problem>;
+}
+
+/// The route of erasures; `sealwright_access::http::authenticate` must be layered around it.
+pub fn erasures() -> OpenApiRouter<Arc<dyn Eraser>> {
+    OpenApiRouter::new().routes(routes!(erase))
+}
+
+/// Erases a subject's events from every file: the lake's data and log, and the intake's log. Days that have
+/// not ended are named in `open_days`; ask again after them. Needs `lake:erase`.
+#[utoipa::path(post, path = "/api/lake/erasures", tag = "lake", request_body = NewErasure,
+    responses((status = 200, body = Erased), (status = 403), (status = 404), (status = 422)))]
+async fn erase(
+    State(eraser): State<Arc<dyn Eraser>>,
+    by: Principal,
+    body: Result<Json<NewErasure>, JsonRejection>,
+) -> Result<Json<Erased>, Problem> {
+    by.require(Action::LakeErase)?;
+    let Json(new) = body.map_err(|bad| Problem::bad_request(bad.body_text()))?;
+    for (field, text) in [("subject", &new.subject), ("reason", &new.reason)] {
+        if text.trim().is_empty() || text.len() > 2_000 {
+            return Err(
+                Problem::invalid(format!("{field} must have 1 to 2,000 bytes"))
+                    .with("pointer", format!("/{field}")),
+            );
+        }
+    }
+    Ok(Json(eraser.erase(&by, &new).await?))
 }
 
 impl From<LakeError> for Problem {

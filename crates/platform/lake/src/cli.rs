@@ -9,7 +9,7 @@ use sealwright_core::{TenantId, TenantScope, UnixMicros};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::erase::{Erasure, ErasureKey};
+use crate::api::Erased;
 use crate::error::{LakeError, Result};
 use crate::maintain::{CompactPolicy, READER_PATIENCE, RetentionPolicy};
 use crate::query::{QueryLimits, QueryResult};
@@ -81,7 +81,7 @@ pub struct EraseArgs {
     /// Whose events
     #[arg(long)]
     pub tenant: String,
-    /// Why, for the audit trail
+    /// Why, for the ledger; without anything that identifies the subject
     #[arg(long)]
     pub reason: String,
 }
@@ -115,8 +115,7 @@ impl LakeCommand {
 }
 
 /// Runs a command. `tenant` is what [`LakeCommand::tenant`] was resolved to; data goes to `out`,
-/// everything else to `err`. Returns whether the answer is yes: an erasure that has days still open
-/// answers no.
+/// everything else to `err`. Returns whether the answer is yes.
 ///
 /// # Errors
 /// As the lake's operations; [`LakeError::Invalid`] when the answer cannot be written.
@@ -184,28 +183,39 @@ pub async fn run(
             write_object(&report, output, out)?;
             Ok(true)
         }
-        LakeCommand::Erase(args) => {
-            let tenant = tenant.ok_or_else(|| {
-                LakeError::Invalid(format!("there is no tenant `{}`", args.tenant))
-            })?;
-            let erasure = Erasure {
-                tenant,
-                what: ErasureKey::Subject(args.subject.clone()),
-            };
-            let report = lake.erase(now, &erasure, READER_PATIENCE).await?;
-            write_object(&report, output, out)?;
-            if !report.open_days.is_empty() {
-                say(
-                    err,
-                    &format!(
-                        "hint: {} has not ended (UTC); run the same command again after it",
-                        report.open_days.join(", ")
-                    ),
-                )?;
-            }
-            Ok(report.open_days.is_empty())
-        }
+        // It reaches further than the lake: the program passes it to its `Eraser`, then to [`erased`].
+        LakeCommand::Erase(_) => Err(LakeError::Invalid(
+            "an erasure needs the whole installation".to_owned(),
+        )),
     }
+}
+
+/// Writes what an erasure did. Returns whether nothing is left.
+///
+/// # Errors
+/// [`LakeError::Invalid`] when the answer cannot be written.
+pub fn erased(
+    done: &Erased,
+    output: Output,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Result<bool> {
+    write_object(done, output, out)?;
+    let open = &done.lake.open_days;
+    if !open.is_empty() {
+        let days = open.join(", ");
+        say(
+            err,
+            &format!("hint: {days} has not ended (UTC); run the same command again after it"),
+        )?;
+    }
+    if !done.log_cleared {
+        say(
+            err,
+            "hint: the log still holds events that a consumer has not read; run the same command again",
+        )?;
+    }
+    Ok(open.is_empty() && done.log_cleared)
 }
 
 fn io(error: impl std::fmt::Display) -> LakeError {

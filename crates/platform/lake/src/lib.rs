@@ -11,6 +11,7 @@
 //! them is in this crate's interface. This crate knows no system.
 
 pub mod api;
+mod check;
 pub mod cli;
 mod encode;
 mod erase;
@@ -30,6 +31,7 @@ mod table;
 mod udf;
 mod writer;
 
+pub use check::LakeCheck;
 pub use erase::{Erasure, ErasureKey, ErasureReport};
 pub use error::{LakeError, Result};
 pub use filter::{Bucket, EventFilter, EventPage, LARGEST_PAGE, MOST_BUCKETS, Order};

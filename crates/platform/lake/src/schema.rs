@@ -78,6 +78,8 @@ pub(crate) mod column {
     pub(crate) const SOURCE: usize = 5;
     pub(crate) const TYPE: usize = 6;
     pub(crate) const SUBJECT: usize = 7;
+    pub(crate) const DIGEST: usize = 8;
+    pub(crate) const JSON: usize = 9;
 }
 
 fn utc() -> DataType {

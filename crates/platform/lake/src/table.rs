@@ -2,7 +2,8 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake::DeltaTableBuilder;
@@ -56,8 +57,8 @@ struct Inner {
     maintenance: Mutex<()>,
     runtime: Arc<RuntimeEnv>,
     clock: Arc<dyn Clock>,
-    /// Held as long as this process may write; `None` for reading only.
-    writer: Option<File>,
+    /// Held as long as this process may write; empty while it only reads.
+    writer: OnceLock<File>,
 }
 
 /// The lake of an installation. Cloning is cheap; all clones are the same lake.
@@ -111,37 +112,69 @@ impl Lake {
     /// # Errors
     /// As [`Lake::open`].
     pub async fn open_with(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|e| LakeError::file(folder, e))?;
-        let lock_path = folder.join("writer.lock");
-        let writer = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(|e| LakeError::file(&lock_path, e))?;
-        match writer.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LakeError::InUse {
-                    path: folder.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(LakeError::file(&lock_path, error)),
-        }
-        let table = folder.join("events");
-        let log = table.join("_delta_log");
-        if log.is_dir() {
-            remove_torn_commits(&log)?;
-        }
-        let empty = !log.is_dir()
-            || fs::read_dir(&log)
-                .map_err(|e| LakeError::file(&log, e))?
-                .next()
-                .is_none();
-        if empty {
-            create_table(&table).await?;
-        }
+        let Some(writer) = lock(folder)? else {
+            return Err(LakeError::InUse {
+                path: folder.to_owned(),
+            });
+        };
+        prepare(&folder.join("events")).await?;
         Self::load(folder, clock, Some(writer)).await
+    }
+
+    /// Opens the lake in a folder that several processes share: for writing when no other process does,
+    /// for reading otherwise. [`Lake::try_own`] makes a reader the writer when the writer has gone.
+    ///
+    /// The lock is the operating system's on `writer.lock`; the folder's file system must keep such locks
+    /// between its machines (NFS 4 does). Where one does not, the table itself still admits no second
+    /// writer: a commit that another process made first refuses this one's.
+    ///
+    /// # Errors
+    /// As [`Lake::open`]; [`LakeError::Missing`] when the process that writes has made no table.
+    pub async fn open_shared(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        const TRIES: usize = 100;
+        if let Some(writer) = lock(folder)? {
+            prepare(&folder.join("events")).await?;
+            return Self::load(folder, clock, Some(writer)).await;
+        }
+        // The writer may just be making the table.
+        for _ in 0..TRIES {
+            match Self::load(folder, Arc::clone(&clock), None).await {
+                Err(_) if !has_commits(&folder.join("events")) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                opened => return opened,
+            }
+        }
+        Err(LakeError::Missing {
+            path: folder.to_owned(),
+        })
+    }
+
+    /// Whether this process is the one that writes, maintains and erases.
+    pub fn owned(&self) -> bool {
+        self.0.writer.get().is_some()
+    }
+
+    /// Becomes the writer if no other process is. Whether this process is it now.
+    ///
+    /// # Errors
+    /// When the lock or the table cannot be read.
+    pub async fn try_own(&self) -> Result<bool> {
+        if self.owned() {
+            return Ok(true);
+        }
+        let Some(writer) = lock(&self.0.folder)? else {
+            return Ok(false);
+        };
+        let _guard = self.hold_commits().await;
+        prepare(&self.0.table).await?;
+        self.refresh().await?;
+        Ok(self.0.writer.set(writer).is_ok())
+    }
+
+    /// The table's id, made with it: which lake this is, wherever it stands.
+    pub fn id(&self) -> String {
+        self.snapshot().state.metadata().id().to_owned()
     }
 
     /// Opens the lake in `folder` for reading only, which another process may be writing. Each query
@@ -163,6 +196,7 @@ impl Lake {
         let log_store = log_store(&table)?;
         let present = load_present(&log_store, &table).await?;
         let runtime = session::runtime(&table)?;
+        let writer = writer.map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self(Arc::new(Inner {
             folder: folder.to_owned(),
             table,
@@ -243,11 +277,7 @@ impl Lake {
     }
 
     pub(crate) fn writable(&self) -> Result<()> {
-        self.0
-            .writer
-            .as_ref()
-            .map(|_| ())
-            .ok_or(LakeError::ReadOnly)
+        self.0.writer.get().map(|_| ()).ok_or(LakeError::ReadOnly)
     }
 
     /// Waits for other maintenance of this process to end; only one runs at a time.
@@ -302,7 +332,7 @@ impl Lake {
 
     /// Reads what the writing process has committed, where this one only reads.
     async fn refresh_reader(&self) -> Result<()> {
-        if self.0.writer.is_some() {
+        if self.owned() {
             return Ok(());
         }
         // The writer's clean-up may take a commit between its listing and its reading.
@@ -445,6 +475,39 @@ impl Lake {
         sync_folder(&self.log_folder())?;
         Ok(snapshot.version)
     }
+}
+
+/// Takes the writer's lock; `None` when another process holds it.
+fn lock(folder: &Path) -> Result<Option<File>> {
+    fs::create_dir_all(folder).map_err(|e| LakeError::file(folder, e))?;
+    let path = folder.join("writer.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| LakeError::file(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(LakeError::file(&path, error)),
+    }
+}
+
+fn has_commits(table: &Path) -> bool {
+    fs::read_dir(table.join("_delta_log")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// What the writer does first: takes torn commits away, and makes a table where there is none.
+async fn prepare(table: &Path) -> Result<()> {
+    let log = table.join("_delta_log");
+    if log.is_dir() {
+        remove_torn_commits(&log)?;
+    }
+    if has_commits(table) {
+        return Ok(());
+    }
+    create_table(table).await
 }
 
 fn log_store(table: &Path) -> Result<LogStoreRef> {

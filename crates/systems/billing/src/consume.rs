@@ -160,6 +160,11 @@ impl Effect for Metering {
 
     async fn apply(&self, tx: &mut Tx, events: &[StoredEvent]) -> Result<(), ConsumerError> {
         let mut unmetered = Vec::new();
+        // Another process may have changed the meters; what is metered must not depend on who does it.
+        self.meters
+            .refresh()
+            .await
+            .map_err(|error| ConsumerError::Other(error.to_string()))?;
         let deltas = self.collect(events, &mut unmetered);
         let late = late_events(tx, events, &deltas).await?;
 

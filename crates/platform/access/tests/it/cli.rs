@@ -79,7 +79,7 @@ async fn an_unknown_scope_lists_the_valid_ones_and_creates_nothing() {
         assert_eq!(
             error.unwrap(),
             "unknown scope `bilng`; valid scopes are events:write, billing:read, billing:write, \
-             lake:read, ledger:read, siem:read, siem:write, dlp:read, dlp:write, jobs:read, jobs:write, \
+             lake:read, lake:erase, ledger:read, siem:read, siem:write, dlp:read, dlp:write, jobs:read, jobs:write, \
              access:read, access:admin, *; and for short: ingest (events:write), read (every :read \
              scope), admin (*)"
         );

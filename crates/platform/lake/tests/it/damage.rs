@@ -175,3 +175,33 @@ async fn a_full_disk_leaves_nothing_half_done() {
     let lake = open(&folder).await;
     assert_eq!(all(&lake).await, events(0..next + 200));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_names_what_is_not_as_it_was_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path()).await;
+    append(&lake, &[&events(0..60), &events(60..120)]).await;
+    let sound = lake.check().await.unwrap();
+    assert_eq!((sound.rows, sound.problem_count), (120, 0), "{sound:?}");
+    assert_eq!(sound.files, data_files(folder.path()).len() as u64);
+
+    let path = data_files(folder.path())[0].clone();
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let half = lake.check().await.unwrap();
+    assert_eq!(half.problem_count, 1, "{half:?}");
+    assert!(half.problems[0].contains(&name), "{half:?}");
+    // A byte of a digest: the file can be read, and one event is another than it says.
+    let event = events(0..120);
+    let (at, _) = event
+        .iter()
+        .find_map(|e| Some((bytes.windows(32).position(|w| w == e.digest.0)?, e)))
+        .expect("digests stand in the file as they are");
+    let mut flipped = bytes.clone();
+    flipped[at] ^= 1;
+    std::fs::write(&path, &flipped).unwrap();
+    let changed = lake.check().await.unwrap();
+    assert!(changed.problem_count >= 1, "{changed:?}");
+    assert!(changed.problems[0].contains(&name), "{changed:?}");
+}

@@ -6,8 +6,9 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use sealwright_core::{TenantId, TenantScope};
 use sealwright_lake::Lake;
-use sealwright_lake::api::{LakeScope, router};
-use sealwright_lake::cli::{EraseArgs, LakeCommand, Output, QueryArgs, RetainArgs, run};
+use sealwright_lake::QueryLimits;
+use sealwright_lake::api::{Erased, LakeApi, LakeScope, router};
+use sealwright_lake::cli::{EraseArgs, LakeCommand, Output, QueryArgs, RetainArgs, erased, run};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -96,18 +97,48 @@ async fn keeping_and_erasing_by_command() {
         reason: "request 17".to_owned(),
     });
     assert_eq!(erase.tenant(), Some("acme"));
-    let (answer, out, err) = command(&lake, erase, Some(tenant(1)), Output::Json).await;
-    let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(answer, Ok(report["open_days"] == json!([])));
-    assert_eq!(
-        err.contains("hint:"),
-        report["open_days"] != json!([]),
-        "{report} {err}"
+    let (answer, ..) = command(&lake, erase, Some(tenant(1)), Output::Json).await;
+    answer.unwrap_err();
+    let erasure = sealwright_lake::Erasure {
+        tenant: tenant(1),
+        what: sealwright_lake::ErasureKey::Subject("user-1".to_owned()),
+    };
+    let report = lake
+        .erase(NOW, &erasure, std::time::Duration::from_secs(1))
+        .await
+        .unwrap();
+    let open = !report.open_days.is_empty();
+    let done = Erased {
+        lake: report,
+        log_cleared: true,
+        ledger_entry: "led_1".to_owned(),
+    };
+    let say = |done: &Erased| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let nothing_left = erased(done, Output::Json, &mut out, &mut err).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (nothing_left, text(out), text(err))
+    };
+    let (nothing_left, out, err) = say(&done);
+    assert_eq!((nothing_left, err.contains("has not ended")), (!open, open));
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["ledger_entry"], "led_1");
+    let (nothing_left, _, err) = say(&Erased {
+        log_cleared: false,
+        ..done
+    });
+    assert!(
+        !nothing_left && err.contains("the log still holds"),
+        "{err}"
     );
 }
 
 async fn post(lake: &Lake, scope: Option<TenantScope>, body: &str) -> (StatusCode, Value) {
-    let (mut app, _) = router().with_state(lake.clone()).split_for_parts();
+    let api = LakeApi {
+        lake: lake.clone(),
+        most: QueryLimits::default(),
+    };
+    let (mut app, _) = router().with_state(api).split_for_parts();
     if let Some(scope) = scope {
         app = app.layer(Extension(LakeScope(scope)));
     }

@@ -11,4 +11,5 @@ mod erase;
 mod isolation;
 mod keep;
 mod query;
+mod shared;
 mod write;

@@ -140,6 +140,19 @@ fn answer(api: &BillingApi, point: UsagePoint) -> Point {
     }
 }
 
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnmeteredQuery {
+    /// Only this tenant, by slug or id.
+    tenant: Option<String>,
+    /// From this moment on (included); the start of this month when absent.
+    from: Option<String>,
+    /// Until this moment (excluded); now when absent.
+    to: Option<String>,
+}
+
 /// An event that a meter wanted and could not read.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UnmeteredEvent {
@@ -161,12 +174,12 @@ pub(super) struct UnmeteredEvent {
 
 /// Accepted events of a metered type from which no value could be taken, newest first, at most 500. Needs
 /// `billing:read`.
-#[utoipa::path(get, path = "/api/billing/usage/unmetered", tag = "billing", params(SummaryQuery),
+#[utoipa::path(get, path = "/api/billing/usage/unmetered", tag = "billing", params(UnmeteredQuery),
     responses((status = 200, body = [UnmeteredEvent]), (status = 400), (status = 404)))]
 pub(super) async fn unmetered(
     State(api): State<BillingApi>,
     by: Principal,
-    query: Result<Query<SummaryQuery>, QueryRejection>,
+    query: Result<Query<UnmeteredQuery>, QueryRejection>,
 ) -> Result<Json<Vec<UnmeteredEvent>>, Problem> {
     by.require(Action::BillingRead)?;
     let query = input::query(query)?;

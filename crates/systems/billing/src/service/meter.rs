@@ -1,5 +1,6 @@
 //! The meters in force: the predefined ones and those that the installation added.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use sealwright_core::{Clock, Digest};
@@ -74,6 +75,8 @@ pub struct MeterService {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     current: RwLock<Arc<MetersInForce>>,
+    /// How many versions of meters the database had when `current` was read.
+    versions: AtomicI64,
 }
 
 impl MeterService {
@@ -86,8 +89,10 @@ impl MeterService {
         ledger: Arc<Ledger>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, BillingError> {
+        let versions = AtomicI64::new(rows::meter_versions(&store).await?);
         let current = RwLock::new(Arc::new(read(&store).await?));
         Ok(Arc::new(Self {
+            versions,
             store,
             ledger,
             clock,
@@ -102,6 +107,24 @@ impl MeterService {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         Arc::clone(&guard)
+    }
+
+    /// Takes over what other processes have added. Costs one count where nothing changed.
+    ///
+    /// # Errors
+    /// When the rows cannot be read, or a stored definition does not compile.
+    pub async fn refresh(&self) -> Result<(), BillingError> {
+        let versions = rows::meter_versions(&self.store).await?;
+        if self.versions.load(Ordering::SeqCst) == versions {
+            return Ok(());
+        }
+        let fresh = Arc::new(read(&self.store).await?);
+        *self
+            .current
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        self.versions.store(versions, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Adds meters, or new versions of them.

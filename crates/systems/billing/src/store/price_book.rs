@@ -176,6 +176,14 @@ pub async fn meters(store: &Store) -> Result<Vec<(String, u32, String)>> {
         .collect()
 }
 
+/// How many versions of meters were ever added: it grows with each change.
+pub async fn meter_versions(store: &Store) -> Result<i64> {
+    let row = store
+        .fetch_one(sql("SELECT COUNT(*) AS n FROM billing_meter"))
+        .await?;
+    row.int("n")
+}
+
 /// Adds the next version of a meter and returns its number.
 pub async fn insert_meter(
     tx: &mut Tx,
