@@ -38,9 +38,10 @@ async function submit(page, args, answer) {
   await form.evaluate((f) => { f.noValidate = true; });
   for (const [name, text] of Object.entries(answer.type)) await form.locator(`[name="${name}"]`).fill(unique(text));
   const answered = page.waitForResponse((r) => r.request().isNavigationRequest() && r.status() !== 303);
+  const loaded = page.waitForEvent("load");
   await form.locator("button").last().click();
   const response = await answered;
-  await page.waitForLoadState("load");
+  await loaded;
   return response.status();
 }
 
@@ -86,10 +87,11 @@ async function byKeys(browser, args, answer) {
     }
     if (left.size) return [`the keyboard does not reach ${[...left.keys()].join(", ")}`];
     const answered = page.waitForResponse((r) => r.request().isNavigationRequest() && r.status() !== 303);
+    const loaded = page.waitForEvent("load");
     await page.keyboard.press("Enter");
     const response = await answered;
-    await page.waitForLoadState("load");
-    return said(page, answer, response.status());
+    await loaded;
+    return await said(page, answer, response.status());
   } finally {
     await context.close();
   }

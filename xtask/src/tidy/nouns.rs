@@ -1,11 +1,10 @@
 //! One name a noun: in the API's path, the command, the page, the table and the module. The generated
-//! reference says which paths and commands there are.
+//! reference says which commands there are.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::Result;
 
 use super::{Findings, files};
 
@@ -13,21 +12,11 @@ use super::{Findings, files};
 const NO_NOUNS: &[&str] = &["health"];
 
 pub(crate) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
-    let api: Value = serde_json::from_str(&std::fs::read_to_string(
-        root.join("docs/reference/openapi.json"),
-    )?)
-    .context("docs/reference/openapi.json")?;
-    let paths: Vec<&str> = api["paths"]
-        .as_object()
-        .context("docs/reference/openapi.json has no paths")?
-        .keys()
-        .map(String::as_str)
-        .collect();
     let commands = std::fs::read_to_string(root.join("docs/reference/cli.md"))?;
     let sources = Sources::read(root)?;
     for system in std::fs::read_dir(root.join("crates/systems"))?.flatten() {
         let name = system.file_name().to_string_lossy().into_owned();
-        for problem in system_problems(&name, &paths, &commands, &sources) {
+        for problem in system_problems(&name, &commands, &sources) {
             findings.push(format!("crates/systems/{name}: {problem}"));
         }
     }
@@ -59,12 +48,14 @@ impl Sources {
     }
 }
 
-fn system_problems(name: &str, paths: &[&str], commands: &str, sources: &Sources) -> Vec<String> {
+fn system_problems(name: &str, commands: &str, sources: &Sources) -> Vec<String> {
     let mut problems = Vec::new();
-    let start = format!("/api/{name}/");
-    let nouns: BTreeSet<String> = paths
-        .iter()
-        .filter_map(|path| path.strip_prefix(&start)?.split('/').next())
+    let start = format!("path = \"/api/{name}/");
+    let source = format!("crates/systems/{name}/src/");
+    let nouns: BTreeSet<String> = sources
+        .of(&source)
+        .flat_map(|(_, text)| text.split(start.as_str()).skip(1))
+        .filter_map(|rest| rest.split(['/', '"']).next())
         .filter(|noun| !NO_NOUNS.contains(noun) && !noun.starts_with('{'))
         .map(singular)
         .collect();
@@ -135,7 +126,6 @@ fn system_problems(name: &str, paths: &[&str], commands: &str, sources: &Sources
     }
 
     // Modules: a noun of the API has a room, or a file in a room, of its name; one with rows has a table.
-    let source = format!("crates/systems/{name}/src/");
     for noun in &nouns {
         let module = noun.replace('-', "_");
         let named = |path: &str| {
@@ -173,18 +163,21 @@ fn singular(noun: &str) -> String {
 mod tests {
     use super::*;
 
-    fn problems(paths: &[&str], commands: &str, files: &[(&str, &str)]) -> Vec<String> {
+    fn problems(commands: &str, files: &[(&str, &str)]) -> Vec<String> {
         let files = files
             .iter()
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
             .collect();
-        system_problems("shop", paths, commands, &Sources(files))
+        system_problems("shop", commands, &Sources(files))
     }
 
     #[test]
     fn one_name_everywhere_is_fine() {
         let files = [
-            ("crates/systems/shop/src/api/gift_card.rs", ""),
+            (
+                "crates/systems/shop/src/api/gift_card.rs",
+                "(get, path = \"/api/shop/gift-cards/{id}\") (get, path = \"/api/shop/health\")",
+            ),
             (
                 "crates/systems/shop/src/pages/mod.rs",
                 "    .route(\"/console/shop/gift-cards\", get(list))",
@@ -195,14 +188,16 @@ mod tests {
             ),
         ];
         let commands = "## `sealwright shop gift-card list`\n## `sealwright shop check`\n";
-        let paths = ["/api/shop/gift-cards/{id}", "/api/shop/health"];
-        assert_eq!(problems(&paths, commands, &files), Vec::<String>::new());
+        assert_eq!(problems(commands, &files), Vec::<String>::new());
     }
 
     #[test]
     fn each_other_name_is_found() {
         let files = [
-            ("crates/systems/shop/src/api/cards.rs", ""),
+            (
+                "crates/systems/shop/src/api/cards.rs",
+                "path = \"/api/shop/gift-cards\"",
+            ),
             (
                 "crates/systems/shop/src/pages/mod.rs",
                 "    .route(\n        \"/console/shop/vouchers\",\n",
@@ -213,7 +208,7 @@ mod tests {
             ),
         ];
         let commands = "## `sealwright shop coupon list`\n";
-        let found = problems(&["/api/shop/gift-cards"], commands, &files);
+        let found = problems(commands, &files);
         for word in ["`coupon`", "mod.rs:2", "`gift`", "neither a table"] {
             assert!(found.iter().any(|p| p.contains(word)), "{word}: {found:?}");
         }

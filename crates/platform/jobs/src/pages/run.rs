@@ -26,9 +26,7 @@ pub(super) fn columns() -> Vec<Column> {
         Column::text("state", "State"),
         Column::text("progress", "Progress"),
         Column::text("cause", "Asked for by"),
-        Column::number("attempt", "Attempts"),
         Column::time("started_at", "Last attempt, UTC"),
-        Column::time("ended_at", "Ended, UTC"),
         Column::text("error", "Error"),
     ]
 }
@@ -41,9 +39,7 @@ pub(super) fn row(run: &Run) -> Row {
         Cell::badge(&badge(run.state)),
         progress(run),
         Cell::text(&run.cause),
-        Cell::integer(run.attempt),
         time(run.started_at, "not begun"),
-        time(run.ended_at, "not ended"),
         Cell::text(run.error.as_deref().unwrap_or_default()),
     ])
 }
@@ -65,7 +61,7 @@ fn progress(run: &Run) -> Cell {
         None => format::integer(run.done),
     };
     let text = match (run.done, run.message.as_str()) {
-        (0, "") => return Cell::text("no steps told"),
+        (0, "") => return Cell::text("none told"),
         (_, "") => steps,
         (0, message) if run.total.is_none() => message.to_owned(),
         (_, message) => format!("{steps} {message}"),
