@@ -13,6 +13,9 @@ use crate::expr::{EvalError, Expr, ExprError, Path, Scalar};
 /// The most meters of a set.
 pub const MAX_METERS: usize = 1_000;
 const MAX_TEXT: usize = 200;
+/// Names and values of an event's dimensions together, in their canonical form: they are part of a key, and
+/// databases bound those (PostgreSQL: about 2,700 bytes).
+const MAX_DIMENSIONS_BYTES: usize = 2_000;
 const MAX_LIST: usize = 32;
 
 /// The field of a definition that is at fault.
@@ -153,6 +156,40 @@ pub enum ValueError {
     /// The value is below zero.
     #[error("{0} is negative: set allow_negative = true if that is meant")]
     Negative(Decimal),
+    /// A dimension's value cannot be shown in one line (and not stored everywhere).
+    #[error("`{pointer}` holds the control character U+{code:04X}: a dimension is a line of text")]
+    Control {
+        /// JSON pointer (RFC 6901) from the event.
+        pointer: String,
+        /// The character.
+        code: u32,
+    },
+    /// The dimensions are too long to be a key.
+    #[error(
+        "with `{pointer}` the dimensions have more than {MAX_DIMENSIONS_BYTES} bytes: send shorter values"
+    )]
+    TooLong {
+        /// JSON pointer (RFC 6901) from the event.
+        pointer: String,
+    },
+}
+
+impl ValueError {
+    /// Where in the event it is, as a JSON pointer (RFC 6901), where one place is wrong.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&str> {
+        match self {
+            Self::Eval(
+                EvalError::Missing { pointer }
+                | EvalError::NotANumber { pointer, .. }
+                | EvalError::OutOfRange { pointer }
+                | EvalError::NotAScalar { pointer },
+            )
+            | Self::Control { pointer, .. }
+            | Self::TooLong { pointer } => Some(pointer),
+            _ => None,
+        }
+    }
 }
 
 impl MeterSet {
@@ -268,6 +305,11 @@ impl MeterSet {
 
 type Failure = (Field, ValueError);
 
+/// Bytes of a name or value in [`crate::canonical_dimensions`], with its separator.
+fn canonical_length(text: &str) -> usize {
+    text.len() + text.matches(['\\', ',', '=']).count() + 1
+}
+
 fn failed(field: Field) -> impl FnOnce(EvalError) -> Failure {
     move |e| (field, ValueError::Eval(e))
 }
@@ -286,12 +328,26 @@ impl Meter {
         }
         let value = self.sample(event, time_us)?;
         let mut dimensions = Vec::with_capacity(self.dimensions.len());
+        let mut bytes = 0;
         for (name, path, presence) in &self.dimensions {
             match path
                 .text(event)
                 .map_err(|e| failed(Field::Dimension(name.clone()))(e))?
             {
-                Some(text) => dimensions.push((name.as_str(), text)),
+                Some(text) => {
+                    let pointer = || path.pointer().to_owned();
+                    let fault = |error| Err((Field::Dimension(name.clone()), error));
+                    if let Some(control) = text.chars().find(|c| c.is_control()) {
+                        let code = u32::from(control);
+                        let pointer = pointer();
+                        return fault(ValueError::Control { pointer, code });
+                    }
+                    bytes += canonical_length(name) + canonical_length(&text);
+                    if bytes > MAX_DIMENSIONS_BYTES {
+                        return fault(ValueError::TooLong { pointer: pointer() });
+                    }
+                    dimensions.push((name.as_str(), text));
+                }
                 None if *presence == Presence::Optional => {}
                 None => {
                     let missing = EvalError::Missing {

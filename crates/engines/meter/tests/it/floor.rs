@@ -85,6 +85,9 @@ fn bad_values_are_refused_with_their_place() {
         json!({"hours": 1}),
         json!({"hours": 1, "region": ["eu"]}),
         json!({"hours": 1, "region": "x".repeat(2000)}),
+        json!({"hours": 1, "region": "a\u{0}b"}),
+        json!({"hours": 1, "region": "eu", "instance_type": "a\nb"}),
+        json!({"hours": 1, "region": ",".repeat(600), "instance_type": "=".repeat(600)}),
         json!([]),
     ] {
         let (counted, errors) = show(&set, "sealwright.usage.compute.v1", &data);

@@ -73,6 +73,19 @@ fn check(known: &EventType, json: &[u8]) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Whether a string's canonical text stands for a control character. Canonical text escapes quote, backslash
+/// and what is below U+0020, and nothing else.
+fn has_control(inside: &str) -> bool {
+    let mut chars = inside.chars();
+    while let Some(c) = chars.next() {
+        let escaped = c == '\\' && !matches!(chars.next(), Some('"' | '\\'));
+        if escaped || c.is_control() {
+            return true;
+        }
+    }
+    false
+}
+
 fn check_value(field: &Field, raw: &[u8]) -> Result<(), Rejection> {
     let wrong = |detail: String| Err(rejection("invalid-field", field.name, detail));
     let text = std::str::from_utf8(raw).unwrap_or_default();
@@ -107,6 +120,9 @@ fn check_value(field: &Field, raw: &[u8]) -> Result<(), Rejection> {
         FieldKind::Text(longest) => match inside {
             Some(inside) if inside.is_empty() || inside.len() > longest => {
                 wrong(format!("this text has 1 to {longest} bytes"))
+            }
+            Some(inside) if has_control(inside) => {
+                wrong("this text holds a control character, such as a line break".to_owned())
             }
             Some(_) => Ok(()),
             None => wrong("this is text".to_owned()),

@@ -16,7 +16,10 @@ pub fn json_schema(event_type: &EventType) -> Value {
                 json!({"type": "integer", "minimum": 0, "maximum": i64::MAX})
             }
             FieldKind::Text(longest) => {
-                json!({"type": "string", "minLength": 1, "maxLength": longest})
+                json!({
+                    "type": "string", "minLength": 1, "maxLength": longest,
+                    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+                })
             }
             FieldKind::Time => json!({"type": "string", "format": "date-time"}),
             FieldKind::OneOf(words) => json!({"type": "string", "enum": words}),

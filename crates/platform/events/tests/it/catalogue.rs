@@ -32,6 +32,11 @@ fn usage_that_fits_is_admitted() {
         r#"{"hours":1.5e2,"region":"r","instance_type":"a"}"#,
     )
     .unwrap();
+    admit(
+        "sealwright.usage.compute.v1",
+        r#"{"hours":1,"region":"a\"b\\nc","instance_type":"é"}"#,
+    )
+    .unwrap();
     admit("com.example.other", "null").unwrap();
     admit("com.example.other", "-1").unwrap();
 }
@@ -73,6 +78,16 @@ fn usage_that_does_not_fit_is_refused_where_it_is_wrong() {
         ),
         (
             r#"{"model":"","region":"r","input_tokens":1,"output_tokens":0}"#,
+            "invalid-field",
+            "/data/model",
+        ),
+        (
+            r#"{"model":"a\u0000b","region":"r","input_tokens":1,"output_tokens":0}"#,
+            "invalid-field",
+            "/data/model",
+        ),
+        (
+            r#"{"model":"a\\\nb","region":"r","input_tokens":1,"output_tokens":0}"#,
             "invalid-field",
             "/data/model",
         ),

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use sealwright_core::{Clock, Digest};
 use sealwright_events::{Admit, Incoming, Rejection};
 use sealwright_ledger::{EntryDraft, Ledger};
-use sealwright_meter::{EvalError, MeterDef, MeterError, MeterSet, ValueError, floor_meters};
+use sealwright_meter::{MeterDef, MeterError, MeterSet, floor_meters};
 use sealwright_store::Store;
 
 use super::BillingError;
@@ -186,12 +186,7 @@ fn parse(body: &str) -> Result<MeterDef, BillingError> {
 
 /// Where in an event a meter failed, as a JSON Pointer, and why.
 pub fn located(error: &MeterError) -> (String, String) {
-    let pointer = match &error.source {
-        ValueError::Eval(
-            EvalError::Missing { pointer } | EvalError::NotANumber { pointer, .. },
-        ) => pointer.clone(),
-        _ => String::new(),
-    };
+    let pointer = error.source.pointer().unwrap_or_default().to_owned();
     (pointer, error.to_string())
 }
 
