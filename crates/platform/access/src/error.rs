@@ -94,6 +94,11 @@ impl From<Problem> for AccessError {
 impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         let detail = error.to_string();
+        if let AccessError::Store(error) = &error
+            && let Some(problem) = error.problem()
+        {
+            return problem;
+        }
         match error {
             AccessError::NotFound { .. } => Self::not_found(detail),
             AccessError::Invalid { field, .. } => {
@@ -125,9 +130,6 @@ impl From<AccessError> for Problem {
                 detail,
             )
             .with("retry_after_seconds", seconds),
-            AccessError::Store(StoreError::Contended) => {
-                Self::unavailable("another writer came first; try again")
-            }
             AccessError::Store(_)
             | AccessError::Random
             | AccessError::Hashing

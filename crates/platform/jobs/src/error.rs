@@ -68,6 +68,11 @@ impl From<Problem> for JobsError {
 impl From<JobsError> for Problem {
     fn from(error: JobsError) -> Self {
         let detail = error.to_string();
+        if let JobsError::Store(error) = &error
+            && let Some(problem) = error.problem()
+        {
+            return problem;
+        }
         match error {
             JobsError::NotFound { .. } => Self::not_found(detail),
             JobsError::Conflict(_) => Self::conflict(detail),
@@ -75,9 +80,6 @@ impl From<JobsError> for Problem {
                 Self::invalid(detail).with("pointer", format!("/{field}"))
             }
             JobsError::Refused(problem) => *problem,
-            JobsError::Store(StoreError::Contended) => {
-                Self::unavailable("another writer came first; try again")
-            }
             JobsError::Twice(_) | JobsError::Store(_) | JobsError::Output(_) => {
                 tracing::error!(error = %detail, "jobs could not answer");
                 Self::internal()

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sealwright_core::Problem;
+
 /// An error of the store. Errors that a caller can act on have their own variant.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -60,6 +62,13 @@ pub enum StoreError {
     /// Lost a race with another writer; the whole transaction may be tried again.
     #[error("another writer came first; try again")]
     Contended,
+    /// A text with U+0000, which no database here keeps.
+    #[error("a text holds the character U+0000; leave it out")]
+    Nul,
+    /// The database cannot be reached, or ended the connection; whether a commit that was on its way took effect
+    /// cannot be told.
+    #[error("the database cannot be reached now: {0}")]
+    Unavailable(String),
     /// A row did not have the form that the code expects.
     #[error("column `{column}` holds {found}, expected {expected}")]
     Column {
@@ -86,10 +95,38 @@ pub enum StoreError {
     Database(#[source] sqlx::Error),
 }
 
+impl StoreError {
+    /// The problem for a client of the HTTP interface, where the client can do something about it: send something
+    /// else, or the same again later. What is left is a fault of ours.
+    pub fn problem(&self) -> Option<Problem> {
+        match self {
+            Self::Nul => Some(Problem::invalid(self.to_string())),
+            Self::Contended => Some(Problem::unavailable("another writer came first; try again")),
+            Self::DiskFull => Some(Problem::unavailable(
+                "the server's disk is full; nothing was written",
+            )),
+            Self::Unavailable(_) => {
+                tracing::warn!(error = %self, "a request was turned away");
+                Some(Problem::unavailable(
+                    "the database cannot be reached; try again",
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let Some(db) = error.as_database_error() else {
-            return Self::Database(error);
+            return match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
+                _ => Self::Database(error),
+            };
         };
         let code = db.code().map(|c| c.into_owned()).unwrap_or_default();
         let message = db.message().to_owned();
@@ -112,6 +149,9 @@ impl From<sqlx::Error> for StoreError {
                 detail: message,
             },
             (Some(13), _) | (None, "53100") => Self::DiskFull,
+            // Shut down, starting up, too many connections, and the class of broken connections.
+            (None, "57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(message),
+            (None, code) if code.starts_with("08") => Self::Unavailable(message),
             _ => Self::Database(error),
         }
     }

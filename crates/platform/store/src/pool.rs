@@ -338,11 +338,11 @@ impl Tx {
     pub async fn execute(&mut self, sql: Sql) -> Result<u64> {
         match &mut self.inner {
             TxInner::Sqlite(tx) => {
-                let query = bind_sqlite(sql);
+                let query = bind_sqlite(sql)?;
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
             TxInner::Postgres(tx) => {
-                let query = bind_postgres(sql);
+                let query = bind_postgres(sql)?;
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
         }
@@ -411,20 +411,17 @@ impl Tx {
 type SqliteQuery = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 type PostgresQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-fn bind_sqlite(sql: Sql) -> SqliteQuery {
-    let mut query = sqlx::query(AssertSqlSafe(sql.text));
-    for param in sql.params {
-        query = match param {
-            Param::Text(value) => query.bind(value),
-            Param::Int(value) => query.bind(value),
-            Param::Real(value) => query.bind(value),
-            Param::Bytes(value) => query.bind(value),
-        };
+/// PostgreSQL's text holds no NUL; SQLite's is not given what the other could not hold.
+fn storable(sql: &Sql) -> Result<()> {
+    let nul = |param: &Param| matches!(param, Param::Text(Some(text)) if text.contains('\0'));
+    if sql.params.iter().any(nul) {
+        return Err(StoreError::Nul);
     }
-    query
+    Ok(())
 }
 
-fn bind_postgres(sql: Sql) -> PostgresQuery {
+fn bind_sqlite(sql: Sql) -> Result<SqliteQuery> {
+    storable(&sql)?;
     let mut query = sqlx::query(AssertSqlSafe(sql.text));
     for param in sql.params {
         query = match param {
@@ -434,7 +431,21 @@ fn bind_postgres(sql: Sql) -> PostgresQuery {
             Param::Bytes(value) => query.bind(value),
         };
     }
-    query
+    Ok(query)
+}
+
+fn bind_postgres(sql: Sql) -> Result<PostgresQuery> {
+    storable(&sql)?;
+    let mut query = sqlx::query(AssertSqlSafe(sql.text));
+    for param in sql.params {
+        query = match param {
+            Param::Text(value) => query.bind(value),
+            Param::Int(value) => query.bind(value),
+            Param::Real(value) => query.bind(value),
+            Param::Bytes(value) => query.bind(value),
+        };
+    }
+    Ok(query)
 }
 
 async fn sqlite_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
@@ -443,7 +454,7 @@ where
 {
     let mut columns: Option<Arc<[String]>> = None;
     let mut rows = Vec::new();
-    let mut stream = bind_sqlite(sql).fetch(executor);
+    let mut stream = bind_sqlite(sql)?.fetch(executor);
     while let Some(row) = stream.try_next().await? {
         let names = columns
             .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect());
@@ -480,7 +491,7 @@ where
 {
     let mut columns: Option<Arc<[String]>> = None;
     let mut rows = Vec::new();
-    let mut stream = bind_postgres(sql).fetch(executor);
+    let mut stream = bind_postgres(sql)?.fetch(executor);
     while let Some(row) = stream.try_next().await? {
         let names = columns
             .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect());

@@ -153,6 +153,35 @@ async fn constraints_are_told_apart_from_faults() {
 }
 
 #[tokio::test]
+async fn a_text_with_nul_is_refused_by_both() {
+    for store in stores().await {
+        let error = insert(&store, "a\0b", 1).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Nul),
+            "{}: {error:?}",
+            store.name
+        );
+        assert_eq!(error.problem().unwrap().status, 422);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_apart_from_a_fault() {
+    let Some(store) = sealwright_store::testing::postgres().await else {
+        return;
+    };
+    let end = sql("SELECT pg_terminate_backend(pg_backend_pid())::TEXT AS done");
+    let error = store.fetch_all(end).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert_eq!(error.problem().unwrap().status, 503);
+    // The next request has a connection of its own.
+    store
+        .fetch_all(sql("SELECT 1::BIGINT AS one"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn upsert_and_returning_are_common_ground() {
     for store in stores().await {
         for expected in [5, 10] {

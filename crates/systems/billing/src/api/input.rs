@@ -15,8 +15,15 @@ pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Pro
         .map_err(|bad| Problem::bad_request(bad.body_text()))
 }
 
-/// A JSON body whose errors are problems that say where.
+/// A JSON body whose errors are problems that say where. It is an object: members are never taken from an array.
 pub(super) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    let first = body.iter().position(|byte| !byte.is_ascii_whitespace());
+    if first
+        .and_then(|at| body.get(at))
+        .is_some_and(|byte| *byte == b'[')
+    {
+        return Err(Problem::bad_request("the body is an array; send an object"));
+    }
     serde_json::from_slice(body).map_err(|error| {
         Problem::bad_request(format!("{}:{}: {error}", error.line(), error.column()))
     })

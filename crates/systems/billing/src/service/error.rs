@@ -78,6 +78,11 @@ pub enum BillingError {
 impl From<BillingError> for Problem {
     fn from(error: BillingError) -> Self {
         let text = error.to_string();
+        if let BillingError::Store(error) = &error
+            && let Some(problem) = error.problem()
+        {
+            return problem;
+        }
         match error {
             BillingError::NotFound(_) => Self::not_found(text),
             BillingError::Invalid(_) | BillingError::Rating(_) | BillingError::Aggregate(_) => {
@@ -93,9 +98,6 @@ impl From<BillingError> for Problem {
                 "Changed since it was read",
                 text,
             ),
-            BillingError::Store(StoreError::Contended) => {
-                Self::unavailable("another change came first; try again")
-            }
             BillingError::Disagree { .. }
             | BillingError::Store(_)
             | BillingError::Ledger(_)
