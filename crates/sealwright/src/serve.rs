@@ -42,6 +42,7 @@ pub(crate) struct Server {
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
+    told: Told,
     tasks: JoinSet<()>,
     installation: Arc<Installation>,
 }
@@ -55,6 +56,8 @@ struct Health {
 impl Server {
     /// Binds the address and starts what works in the background.
     pub(crate) async fn start(installation: Installation, metrics: Metrics) -> Result<Self> {
+        // Before anybody is told where it listens, who might tell it to stop.
+        let told = Told::listen()?;
         let installation = Arc::new(installation);
         let config = &installation.state.config;
         let address = config.listen.address;
@@ -77,6 +80,7 @@ impl Server {
             listener,
             router,
             stop,
+            told,
             tasks,
             installation,
         })
@@ -90,13 +94,13 @@ impl Server {
     /// Answers until the process is told to stop, then lets running requests end, and syncs.
     pub(crate) async fn run(mut self) -> Result<()> {
         let grace = self.installation.state.config.listen.shutdown_grace.std();
-        let stop = self.stop.clone();
+        let (stop, mut told) = (self.stop.clone(), self.told);
         let service = self
             .router
             .into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(self.listener, service)
             .with_graceful_shutdown(async move {
-                told_to_stop().await;
+                told.wait().await;
                 tracing::info!("stopping");
                 stop.cancel();
             })
@@ -122,22 +126,35 @@ impl Server {
 
 use std::future::IntoFuture as _;
 
-/// Ends when the process is asked to stop.
-pub(crate) async fn told_to_stop() {
+/// Hears `SIGTERM` and Ctrl-C from the moment that it is made.
+pub(crate) struct Told {
     #[cfg(unix)]
-    {
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Told {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            let _ = tokio::signal::ctrl_c().await;
-            return;
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
+
+    pub(crate) async fn wait(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 /// The consumers of the log, the ledger's sequencer, the lake's writer and the jobs. Several processes of one
@@ -332,7 +349,9 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
         .merge(with_principal)
         .merge(open)
         .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .layer(from_fn(crate::edge::problems))
         .layer(from_fn(pages_for_browsers))
+        .layer(from_fn(crate::edge::linger))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     let policy = Policy {
         tls: state.config.listen.tls_in_front,

@@ -111,6 +111,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         "Every error is an RFC 9457 problem. Credentials: `Authorization: Bearer swk_…`."
             .to_owned(),
     );
+    crate::openapi::complete(&mut whole);
     whole
 }
 

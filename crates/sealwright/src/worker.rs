@@ -58,8 +58,9 @@ pub(crate) async fn run(
             }
         });
     }
+    let mut told = serve::Told::listen()?;
     writeln!(err, "working on {}", installation.state.store.describe())?;
-    serve::told_to_stop().await;
+    told.wait().await;
     tracing::info!("stopping");
     stop.cancel();
     let ended = async { while tasks.join_next().await.is_some() {} };
