@@ -1,6 +1,7 @@
 //! What a contributor runs: `cargo xtask test`, `tidy`, `bench`, `docs`.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod api;
 mod bench;
 mod browser;
 mod docs;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Install what the tests need: Debian packages when root, node modules, tools under the cache
     Setup,
+    /// Make up requests from the OpenAPI document and try them on a server
+    ApiCheck(api::Args),
     /// Check pages in a real browser: axe, 320 px, keyboard, no script
     Browser(browser::Args),
 }
@@ -48,6 +51,7 @@ fn main() -> Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Docs { check } => docs::run(check),
         Command::Setup => setup::all(),
+        Command::ApiCheck(args) => api::run(&args),
         Command::Browser(args) => browser::run(&args),
     }
 }

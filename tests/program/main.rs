@@ -1,0 +1,15 @@
+//! Whole-program tests: the real binary in a process of its own, used as a client or an operator would.
+//!
+//! Nothing of the program is linked in here. Each test has its own data folder, its own port and, where a
+//! server is offered, its own PostgreSQL database.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+
+mod bad_files;
+mod bad_input;
+mod exactness;
+mod imports;
+mod journey;
+mod routes;
+mod support;
+mod traces;
