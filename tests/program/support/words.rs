@@ -31,7 +31,12 @@ pub(crate) fn redacted(text: &str) -> String {
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"process \d+", "process N"),
     ];
-    let mut text = text.to_owned();
+    let visible = |c: char| match c {
+        '\n' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    let mut text: String = text.chars().map(visible).collect();
     for (rule, word) in rules {
         let rule = Regex::new(rule).expect("a rule");
         text = rule.replace_all(&text, word).into_owned();

@@ -76,6 +76,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                         "Media type not supported",
                         "send application/json",
                     ),
+                    other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        "too-large",
+                        "The request is too large",
+                        detail,
+                    ),
                     _ => Problem::bad_request(detail),
                 })
             }
