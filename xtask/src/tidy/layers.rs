@@ -37,6 +37,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("deltalake", &["sealwright-lake"]),
     ("fjall", &["sealwright-intake"]),
     ("argon2", &["sealwright-access"]),
+    ("chacha20poly1305", &["sealwright-secret"]),
+    ("lettre", &["sealwright-notify"]),
 ];
 
 pub(crate) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
