@@ -8,6 +8,9 @@ use anyhow::Result;
 use crate::postgres::is_root;
 use crate::process::{cache, call, cargo, exists, root, target};
 
+/// The SMTP server that mail is tested against (PyPI).
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
+
 /// The version of cargo-deny that reads deny.toml.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -17,6 +20,7 @@ pub(crate) fn all() -> Result<()> {
     cargo_deny()?;
     node_modules()?;
     tlog_scales()?;
+    aiosmtpd()?;
     Ok(())
 }
 
@@ -131,4 +135,18 @@ pub(crate) fn tlog_scales() -> Result<Option<PathBuf>> {
         ]))?;
     }
     Ok(Some(tool))
+}
+
+/// An SMTP server for the tests of mail, in a virtual environment of its own.
+pub(crate) fn aiosmtpd() -> Result<()> {
+    if !exists("python3") {
+        eprintln!("skipped: aiosmtpd (no python3)");
+        return Ok(());
+    }
+    let venv = target().join("venv-smtp");
+    if !venv.join("bin/aiosmtpd").is_file() {
+        call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+        call(Command::new(venv.join("bin/pip")).args(["install", "--quiet", AIOSMTPD]))?;
+    }
+    Ok(())
 }

@@ -56,6 +56,10 @@ actions! {
     JobsRead = "jobs:read", [Owner, Admin, Operator, Auditor];
     /// Start and cancel jobs.
     JobsWrite = "jobs:write", [Owner, Admin, Operator];
+    /// See channels, rules and deliveries of notifications.
+    NotifyRead = "notify:read", [Owner, Admin, Operator, Auditor];
+    /// Change channels and rules, test and resend.
+    NotifyWrite = "notify:write", [Owner, Admin, Operator];
     /// See tenants, users, keys and sessions.
     AccessRead = "access:read", [Owner, Admin, Auditor];
     /// Create and change tenants, users and keys.
