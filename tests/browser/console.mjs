@@ -25,6 +25,8 @@ const FIXED = [
   "/console/siem/rules", "/console/siem/sources", "/console/siem/suppressions",
   "/console/access/tenants", "/console/access/users", "/console/access/keys",
   "/console/jobs", "/console/jobs/runs", "/console/jobs/runs?state=failed",
+  "/console/notify/deliveries", "/console/notify/channels", "/console/notify/channels?kind=email",
+  "/console/notify/rules",
 ];
 
 // Pages for people who are not signed in; the link is one that was used before.

@@ -96,6 +96,11 @@ enum Command {
         #[command(subcommand)]
         command: sealwright_jobs::cli::JobsCommand,
     },
+    /// Notifications: channels, rules, deliveries
+    Notify {
+        #[command(subcommand)]
+        command: sealwright_notify::cli::NotifyCommand,
+    },
     Verify(verify::VerifyArgs),
     Doctor(doctor::DoctorArgs),
     /// Settings: what is in force and where it comes from
@@ -307,6 +312,23 @@ async fn run(cli: Cli) -> Result<bool> {
             let stop = tokio_util::sync::CancellationToken::new();
             let yes = sealwright_jobs::cli::run(&jobs, command, &mut output, &stop).await?;
             installation.state.settle().await?;
+            Ok(yes)
+        }
+        Command::Notify { command } => {
+            let state = State::open(config).await?;
+            let mut secret = || {
+                let mut line = String::new();
+                std::io::stdin().read_line(&mut line)?;
+                Ok(line)
+            };
+            let mut output = sealwright_notify::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+                secret: &mut secret,
+            };
+            let yes = sealwright_notify::cli::run(&state.notify, command, &mut output).await?;
+            state.settle().await?;
             Ok(yes)
         }
         Command::Billing { command } => {

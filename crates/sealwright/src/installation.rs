@@ -19,6 +19,7 @@ use sealwright_events::{
 use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOptions, StoreLog};
 use sealwright_lake::{Lake, LakeWriter, WritePolicy};
 use sealwright_ledger::Ledger;
+use sealwright_notify::NotifyService;
 use sealwright_siem::api::Siem;
 use sealwright_siem::consume::{Consuming, Detection};
 use sealwright_siem::service::alert::AlertService;
@@ -44,6 +45,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     sealwright_ledger::COMPONENT,
     sealwright_access::COMPONENT,
     sealwright_jobs::COMPONENT,
+    sealwright_notify::COMPONENT,
     sealwright_billing::COMPONENT,
     sealwright_dlp::COMPONENT,
     sealwright_siem::COMPONENT,
@@ -57,6 +59,7 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) access: AccessService,
+    pub(crate) notify: NotifyService,
     pub(crate) meters: Arc<MeterService>,
     pub(crate) usage: UsageService,
     pub(crate) books: PriceBookService,
@@ -94,7 +97,7 @@ impl State {
         let access = AccessService::new(
             store.clone(),
             Arc::clone(&clock),
-            audit,
+            Arc::clone(&audit) as Arc<dyn sealwright_access::Audit>,
             AccessPolicy {
                 session_idle: config.access.session_idle.micros(),
                 session_absolute: config.access.session_absolute.micros(),
@@ -106,6 +109,13 @@ impl State {
             },
         );
         access.load().await?;
+        let notify = crate::notify::service(
+            &config,
+            store.clone(),
+            Arc::clone(&clock),
+            audit,
+            access.directory().clone(),
+        )?;
         let meters =
             MeterService::load(store.clone(), Arc::clone(&ledger), Arc::clone(&clock)).await?;
         let usage = UsageService::new(store.clone(), Arc::clone(&meters));
@@ -117,6 +127,7 @@ impl State {
             store,
             ledger,
             access,
+            notify,
             meters,
             usage,
             books,

@@ -12,6 +12,7 @@ mod edge;
 mod history;
 mod installation;
 mod openapi;
+mod notify;
 mod scheduled;
 mod senders;
 mod serve;

@@ -11,6 +11,7 @@ use sealwright_jobs::{
     CatchUp, Job, JobError, JobSpec, JobsService, PruneHistory, RunContext, Schedule,
 };
 use sealwright_lake::{CompactPolicy, Lake, RetentionPolicy};
+use sealwright_notify::NotifyService;
 use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_store::Store;
@@ -95,6 +96,14 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             )
             .scheduled(every("* * * * *")?, CatchUp::Once),
             sources: installation.siem.sources.clone(),
+        }),
+        Arc::new(NotifyPrune {
+            spec: JobSpec::new(
+                "notify.prune",
+                "Forgets deliveries that ended long ago, and their messages.",
+            )
+            .scheduled(every("50 2 * * *")?, CatchUp::Once),
+            notify: installation.state.notify.clone(),
         }),
         Arc::new(AccessHousekeeping {
             spec: JobSpec::new(
@@ -254,6 +263,23 @@ impl Job for InvoiceOverdue {
             .await
             .map_err(failed)?;
         Ok(json!({ "marked": marked }))
+    }
+}
+
+struct NotifyPrune {
+    spec: JobSpec,
+    notify: NotifyService,
+}
+
+#[async_trait]
+impl Job for NotifyPrune {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
+        let forgotten = self.notify.prune().await.map_err(failed)?;
+        Ok(json!({ "forgotten": forgotten }))
     }
 }
 

@@ -20,6 +20,7 @@ use sealwright_jobs::pages::JobsPages;
 use sealwright_jobs::{JobsService, Runner};
 use sealwright_lake::QueryLimits;
 use sealwright_lake::api::{Eraser, LakeApi, LakeScope};
+use sealwright_notify::Deliverer;
 use sealwright_telemetry::Metrics;
 use sealwright_web::commands::Commands;
 use sealwright_web::headers::Policy;
@@ -193,6 +194,14 @@ pub(crate) fn background(
     let respond = installation.siem.respond.clone();
     let token = stop.clone();
     tasks.spawn(async move { respond.run(token).await });
+    let config = &installation.state.config.notify;
+    if config.enabled {
+        let holder = format!("process {}", std::process::id());
+        let deliverer = Deliverer::new(installation.state.notify.clone(), &holder);
+        let workers = config.workers as usize;
+        let token = stop.clone();
+        tasks.spawn(async move { deliverer.work(workers, token).await });
+    }
     let config = &installation.state.config.jobs;
     if config.enabled {
         let runner = Runner::new(jobs.clone(), process_name());
@@ -280,6 +289,11 @@ fn nav() -> Nav {
         .item(NavItem::new(Group::Prove, "Ledger", "/console/ledger"))
         .item(NavItem::new(Group::Customers, "Access", "/console/access"))
         .item(NavItem::new(Group::System, "Jobs", "/console/jobs"))
+        .item(NavItem::new(
+            Group::Customers,
+            "Notifications",
+            "/console/notify",
+        ))
 }
 
 fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics) -> Router {
@@ -307,6 +321,7 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
         .merge(sealwright_access::api::router().with_state(state.access.clone()))
         .merge(sealwright_jobs::api::router().with_state(jobs.clone()))
         .merge(sealwright_lake::api::erasures().with_state(eraser))
+        .merge(sealwright_notify::api::router().with_state(state.notify.clone()))
         .split_for_parts();
     let pages = Router::new()
         .merge(systems::pages(installation, &nav))

@@ -11,6 +11,7 @@ use sealwright_dlp::pages::DlpPages;
 use sealwright_dlp::service::policy::PolicyService;
 use sealwright_events::{Admit, Catalogue};
 use sealwright_ledger::pages::LedgerPages;
+use sealwright_notify::pages::NotifyPages;
 use sealwright_siem::pages::SiemPages;
 use sealwright_web::{ChromeSource, Nav};
 use utoipa_axum::router::OpenApiRouter;
@@ -99,6 +100,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         sealwright_siem::api::router().into_openapi(),
         sealwright_access::api::router().into_openapi(),
         sealwright_jobs::api::router().into_openapi(),
+        sealwright_notify::api::router().into_openapi(),
         sealwright_lake::api::router().into_openapi(),
         sealwright_lake::api::erasures().into_openapi(),
         sealwright_intake::api::openapi(),
@@ -138,6 +140,10 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
     });
     let ledger = Arc::new(LedgerPages {
         ledger: Arc::clone(&state.ledger),
+        chrome: Arc::clone(&chrome),
+    });
+    let notify = Arc::new(NotifyPages {
+        service: state.notify.clone(),
         chrome,
     });
     Router::new()
@@ -146,4 +152,5 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         .merge(dlp.router())
         .merge(siem.router())
         .merge(ledger.router())
+        .merge(sealwright_notify::pages::router(notify))
 }

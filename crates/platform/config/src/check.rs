@@ -85,6 +85,27 @@ pub(crate) fn check(config: &Config) -> Result<(), Wrong> {
         "jobs.workers",
         "must be from 1 to 64",
     )?;
+    let notify = &config.notify;
+    rule(
+        (1..=64).contains(&notify.workers),
+        "notify.workers",
+        "must be from 1 to 64",
+    )?;
+    rule(
+        (1..=100).contains(&notify.attempts),
+        "notify.attempts",
+        "must be from 1 to 100",
+    )?;
+    rule(
+        (1_000_000..=300_000_000).contains(&notify.timeout.micros()),
+        "notify.timeout",
+        "must be from 1s to 300s",
+    )?;
+    rule(
+        notify.retry_first.micros() > 0 && notify.retry_first <= notify.retry_longest,
+        "notify.retry_first",
+        "must be over 0 and at most notify.retry_longest",
+    )?;
     rule(
         config.lake.query_time.micros() > 0 && config.lake.query_time.micros() <= 300_000_000,
         "lake.query_time",

@@ -188,6 +188,32 @@ sections! {
         /// How long finished runs stay in the history.
         history: Length = "90d",
     }
+    /// Secrets at rest.
+    secrets: Secrets {
+        /// The keys that seal the secrets in the database: 32 random bytes in base64, several separated by commas, of which the first seals and all open. The file `keys/secret.keys` in the data folder when empty; it is made at the first start.
+        keys: Secret = "",
+    }
+    /// Notifications.
+    notify: Notify {
+        /// Whether this process sends notifications.
+        enabled: bool = "true",
+        /// Deliveries that this process sends at the same time.
+        workers: u32 = "4",
+        /// How long connecting and answering may take together.
+        timeout: Length = "15s",
+        /// Attempts before a delivery is a dead letter.
+        attempts: u32 = "15",
+        /// The pause after the first attempt; it doubles with each one.
+        retry_first: Length = "5s",
+        /// The longest pause between attempts.
+        retry_longest: Length = "6h",
+        /// Private addresses that channels may reach: networks such as `10.0.0.0/8`, and `loopback`, separated by commas. None when empty.
+        private_targets: String = "",
+        /// A file with certificates (PEM) of further authorities that channels' servers may have theirs from.
+        ca_file: PathBuf = "",
+        /// How long ended deliveries and their messages stay in the history.
+        history: Length = "90d",
+    }
     /// Billing.
     billing: Billing {
         /// Days from the end of the period until an invoice is due.

@@ -72,6 +72,31 @@ pub const METRICS: &[MetricDoc] = &[
         "How long attempts of jobs took, by job",
     ),
     doc(
+        "sealwright_notify_messages_total",
+        MetricKind::Counter,
+        "Messages put into the outbox, by severity; a transaction that is rolled back counts too",
+    ),
+    doc(
+        "sealwright_notify_deliveries_total",
+        MetricKind::Counter,
+        "Attempts to deliver, by kind of channel and outcome: sent, failed (tried again), dead, lost",
+    ),
+    doc(
+        "sealwright_notify_send_seconds",
+        MetricKind::Histogram,
+        "How long attempts to deliver took, by kind of channel",
+    ),
+    doc(
+        "sealwright_notify_waiting",
+        MetricKind::Gauge,
+        "Deliveries that are pending, sending, held or dead, by kind of channel and state",
+    ),
+    doc(
+        "sealwright_notify_oldest_seconds",
+        MetricKind::Gauge,
+        "Age of the oldest delivery that is not sent and not given up",
+    ),
+    doc(
         "sealwright_build_info",
         MetricKind::Gauge,
         "1, with the version of the program",
