@@ -1,9 +1,9 @@
 """An SMTP server for the tests: prints its port, then each mail as a line of JSON.
 
-    smtp_server.py plain|starttls FOLDER
+    smtp_server.py plain|starttls|tls FOLDER
 
-`starttls` makes a certificate for localhost with a key of its own and writes it to FOLDER/ca.pem;
-it requires STARTTLS and a login. The recipient nobody@… is refused, busy@… is put off.
+`starttls` and `tls` make a certificate for localhost with a key of its own and write it to FOLDER/ca.pem;
+`starttls` requires STARTTLS and a login. The recipient nobody@… is refused, busy@… is put off.
 """
 
 import asyncio
@@ -63,13 +63,15 @@ def certificate(folder):
 
 
 async def main(mode, folder):
-    options = {}
+    options, context = {}, None
     if mode == "starttls":
         options = dict(tls_context=certificate(folder), require_starttls=True, auth_required=True,
                        authenticator=authenticate)
+    elif mode == "tls":
+        context = certificate(folder)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(Handler(), hostname="localhost", **options), "127.0.0.1", 0)
+        lambda: SMTP(Handler(), hostname="localhost", **options), "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -196,34 +196,47 @@ impl Github<'_> {
         self.call(request, LITTLE).await
     }
 
+    /// Opens an issue.
+    async fn open(&self, labels: &[String]) -> Step<Outcome> {
+        let told = self.attempt.told;
+        let answer = self
+            .write(
+                self.egress.post(&self.url("/issues")?),
+                &issue(told, labels),
+            )
+            .await?;
+        // The answer repeats the issue and may be cut: the number is looked for at its beginning.
+        let number = number_of(&answer.text());
+        if told.message.phase == Phase::Resolve
+            && let Some(number) = number
+        {
+            self.set_state(number, "closed").await?;
+        }
+        Ok(sent(&answer, number))
+    }
+
     async fn tell(&self, labels: &[String]) -> Step<Outcome> {
         let told = self.attempt.told;
         let Some(number) = self.find().await? else {
-            let answer = self
-                .write(
-                    self.egress.post(&self.url("/issues")?),
-                    &issue(told, labels),
-                )
-                .await?;
-            // The answer repeats the issue and may be cut: the number is looked for at its beginning.
-            let number = number_of(&answer.text());
-            if told.message.phase == Phase::Resolve
-                && let Some(number) = number
-            {
-                self.set_state(number, "closed").await?;
-            }
-            return Ok(sent(&answer, number));
+            return self.open(labels).await;
         };
-        let own = told.message.incident.is_none();
-        if own {
+        if told.message.incident.is_none() {
             return Ok(Outcome::Sent {
                 status: Some(200),
                 answer: format!("issue {number} was there from an attempt before"),
                 reference: None,
             });
         }
+        let commented = match self.commented(number).await {
+            // Somebody deleted the issue that is remembered.
+            Err(Outcome::Refused {
+                status: Some(404 | 410),
+                ..
+            }) if self.attempt.reference.is_some() => return self.open(labels).await,
+            other => other?,
+        };
         let mut status = Some(200);
-        if !self.commented(number).await? {
+        if !commented {
             let path = format!("/issues/{number}/comments");
             let answer = self
                 .write(self.egress.post(&self.url(&path)?), &comment(told))

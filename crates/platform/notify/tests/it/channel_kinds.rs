@@ -123,6 +123,13 @@ async fn an_incident_is_one_issue_that_is_opened_commented_closed_and_opened_aga
             json!({"state": "closed", "state_reason": "completed"})
         );
         assert_eq!(got[7].json(), json!({"state": "open"}));
+        // Somebody deleted the issue: another one is opened.
+        world
+            .far
+            .say([said(410, json!({})), said(201, json!({"number": 13}))]);
+        world.enqueue(&told(Phase::Trigger)).await;
+        world.drain().await;
+        assert_eq!(calls(&world)[9], "POST /repos/acme/ops/issues");
         assert!(
             got.iter()
                 .all(|g| g.header("authorization") == format!("Bearer {CANARY}"))

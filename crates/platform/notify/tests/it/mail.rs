@@ -209,6 +209,17 @@ async fn starttls_is_required_and_its_certificate_checked() {
             "{strange:?}"
         );
 
+        // TLS from the first byte.
+        let wrapped = Server::start(&python, "tls", &world.folder);
+        let channel = world
+            .channel(target(wrapped.port, MailTls::Tls, None, "ops@acme.example"))
+            .await;
+        let pem = std::fs::read(world.folder.join("ca.pem")).unwrap();
+        let service = world.with_roots(Some(pem));
+        let sent = tried(&service, &channel.id.to_string()).await;
+        assert_eq!(sent.state, DeliveryState::Sent, "{sent:?}");
+        assert_eq!(wrapped.mail()["from"], "alerts@sealwright.example");
+
         let plain = Server::start(&python, "plain", &world.folder);
         let channel = world
             .channel(target(
