@@ -89,7 +89,7 @@ pub(crate) async fn due(store: &Store, now: UnixMicros, limit: i64) -> Result<Ve
                      SELECT 1 FROM notify_delivery e WHERE e.channel_id = d.channel_id
                      AND e.incident = d.incident AND e.message_id < d.message_id
                      AND e.state IN ('pending', 'sending')))
-                 ORDER BY d.next_at, d.id LIMIT $2")
+                 ORDER BY d.next_at, d.message_id, d.id LIMIT $2")
             .bind(now)
             .bind(limit),
         )

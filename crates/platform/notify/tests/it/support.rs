@@ -369,7 +369,8 @@ impl World {
             .await
             .unwrap()
             .items;
-        all.reverse();
+        // Within a millisecond ids of several tests interleave; messages are a millisecond apart.
+        all.sort_by_key(|delivery| (delivery.message_id, delivery.id));
         all
     }
 
