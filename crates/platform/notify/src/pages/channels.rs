@@ -264,8 +264,12 @@ fn actions(visit: &Visit, channel: &Channel) -> Panel {
         body = body.with(&form("rotate", "New signing secret"));
     }
     body = body.with(&form("delete", "Delete").danger());
-    Panel::new("What can be done", &body)
-        .note("A new signing secret and the one before it both sign for a day.")
+    let panel = Panel::new("What can be done", &body);
+    if channel.target.kind() == ChannelKind::Webhook {
+        panel.note("A new signing secret and the one before it both sign for a day.")
+    } else {
+        panel
+    }
 }
 
 pub(super) async fn act(visit: Visit, Path((id, action)): Path<(String, String)>) -> Answer {
