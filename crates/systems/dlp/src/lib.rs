@@ -5,11 +5,13 @@
 
 pub mod api;
 pub mod cli;
+pub mod jobs;
 pub mod model;
 pub mod pages;
 pub mod service;
 pub mod store;
+pub mod verify;
 
 /// The tables of this crate.
-pub const COMPONENT: sealwright_store::Component =
-    sealwright_store::migrations!("dlp", 1 => "0001_init");
+pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("dlp", 1 => "0001_init", 2 => "0002_buckets",
+        3 => "0003_holds", 4 => "0004_retention");

@@ -5,7 +5,7 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderMap, header};
 use sealwright_access::{Principal, TenantDirectory};
-use sealwright_core::{Problem, TenantId, TenantScope};
+use sealwright_core::{Problem, TenantId, TenantScope, UnixMicros};
 use serde::de::DeserializeOwned;
 
 /// A query whose errors are problems.
@@ -64,4 +64,41 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 /// Who did it, as the ledger calls it.
 pub(super) fn actor(by: &Principal) -> String {
     format!("{}:{}", by.kind.as_str(), by.id)
+}
+
+/// A moment: RFC 3339, or a day (its first moment in UTC).
+pub(super) fn moment(name: &str, text: &str) -> Result<UnixMicros, Problem> {
+    let full = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        _ => text.to_owned(),
+    };
+    UnixMicros::parse_rfc3339(&full).map_err(|_| {
+        Problem::bad_request(format!(
+            "`{name}` is no time; give a time (2026-11-01T00:00:00Z) or a day (2026-11-01)"
+        ))
+    })
+}
+
+/// An id of a path; another form is one that is not there.
+pub(super) fn id<K: sealwright_core::IdKind>(
+    what: &str,
+    text: &str,
+) -> Result<sealwright_core::Id<K>, Problem> {
+    text.parse().map_err(|_| {
+        let text: String = text.chars().take(60).collect();
+        Problem::not_found(format!("there is no {what} `{text}`"))
+    })
+}
+
+/// The one tenant that a request is about: the caller's own, or the named one.
+pub(super) fn one_tenant(
+    by: &Principal,
+    directory: &TenantDirectory,
+    name: Option<&str>,
+) -> Result<TenantId, Problem> {
+    match (name, by.tenants.tenant()) {
+        (Some(name), _) => tenant(by, directory, name),
+        (None, Some(own)) => Ok(own),
+        (None, None) => Err(Problem::bad_request("name the `tenant`")),
+    }
 }

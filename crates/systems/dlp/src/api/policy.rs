@@ -87,7 +87,7 @@ pub(super) async fn list(
     by.require(Action::DlpRead)?;
     let query = input::query(query)?;
     let scope = input::scope(&by, &api.directory, query.tenant.as_deref())?;
-    let all = api.policies.list(scope).await?;
+    let all = api.dlp.policies.list(scope).await?;
     Ok(Json(
         all.iter()
             .map(|policy| PolicyAnswer::of(policy, &api.directory))
@@ -150,6 +150,7 @@ pub(super) async fn set(
         mode: wanted.mode,
     };
     let policy = api
+        .dlp
         .policies
         .set(new, input::if_match(&headers)?, &input::actor(&by))
         .await?;
@@ -169,7 +170,8 @@ pub(super) async fn remove(
     let id: PolicyId = id
         .parse()
         .map_err(|_| Problem::not_found(format!("there is no policy `{id}`")))?;
-    api.policies
+    api.dlp
+        .policies
         .remove(by.tenants, id, &input::actor(&by))
         .await?;
     Ok(StatusCode::NO_CONTENT)

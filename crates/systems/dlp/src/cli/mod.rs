@@ -1,22 +1,36 @@
 //! `sealwright dlp …`: on files alone, or on the data folder.
 
 mod detector;
+mod erasure;
+mod hold;
 mod output;
+mod place;
+mod quarantine;
 mod redact;
+mod retention;
 mod scan;
+mod state;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use sealwright_core::UnixMicros;
 
 use crate::model::allow::AllowError;
+use crate::service::bucket::Buckets;
 use crate::service::git::GitError;
 use crate::service::setup::SetupError;
 pub use detector::{DetectorCommand, RuleFormat};
+pub use erasure::ErasureCommand;
+pub use hold::HoldCommand;
 pub use output::{Form, Output};
+pub use place::PlaceCommand;
+pub use quarantine::QuarantineCommand;
 pub use redact::{RedactArgs, RedactStyle};
+pub use retention::RetentionCommand;
 pub use scan::ScanArgs;
+pub use state::{Person, Services};
 
 /// Find sensitive data, hold it, keep it no longer than allowed
 #[derive(Debug, Clone, Subcommand)]
@@ -31,6 +45,38 @@ pub enum DlpCommand {
         #[command(subcommand)]
         command: DetectorCommand,
     },
+    /// Open findings in buckets; answers no (1) when there are some
+    Findings,
+    /// Which keys of which buckets belong to whom, and scans of them
+    Place {
+        /// What about them.
+        #[command(subcommand)]
+        command: PlaceCommand,
+    },
+    /// Legal holds
+    Hold {
+        /// What about them.
+        #[command(subcommand)]
+        command: HoldCommand,
+    },
+    /// What was taken away
+    Quarantine {
+        /// What about it.
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+    /// How long what is kept
+    Retention {
+        /// What about it.
+        #[command(subcommand)]
+        command: RetentionCommand,
+    },
+    /// Requests for erasure
+    Erasure {
+        /// What about them.
+        #[command(subcommand)]
+        command: ErasureCommand,
+    },
 }
 
 /// What a command needs to be opened before it can run.
@@ -38,6 +84,10 @@ pub enum DlpCommand {
 pub enum Needs {
     /// Nothing but the files that it names: [`run_offline`].
     Nothing,
+    /// The object store of the configuration, besides files: [`run_offline`].
+    Buckets,
+    /// The state of the data folder, and the object store: [`run`].
+    State,
 }
 
 impl DlpCommand {
@@ -45,7 +95,11 @@ impl DlpCommand {
     #[must_use]
     pub fn needs(&self) -> Needs {
         match self {
+            Self::Scan(args) if args.paths.iter().any(|path| scan::is_remote(path)) => {
+                Needs::Buckets
+            }
             Self::Scan(_) | Self::Redact(_) | Self::Detector { .. } => Needs::Nothing,
+            _ => Needs::State,
         }
     }
 
@@ -71,6 +125,9 @@ pub enum CliError {
     /// A history.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// A use case.
+    #[error(transparent)]
+    Dlp(#[from] crate::service::DlpError),
     /// The answer could not be written.
     #[error("the answer could not be written: {0}")]
     Write(#[from] std::io::Error),
@@ -91,6 +148,8 @@ pub struct Machine {
     pub threads: usize,
     /// Where the key of fingerprints is kept when no `--key` is given.
     pub key: Option<PathBuf>,
+    /// The object store for `s3://` addresses, and the runtime to wait on; with [`Needs::Buckets`].
+    pub buckets: Option<(Arc<dyn Buckets>, tokio::runtime::Handle)>,
 }
 
 /// Runs a command that needs nothing but files ([`Needs::Nothing`]).
@@ -106,5 +165,30 @@ pub fn run_offline(
         DlpCommand::Scan(args) => scan::run(args, machine, output),
         DlpCommand::Redact(args) => redact::run(args, machine, output),
         DlpCommand::Detector { command } => detector::run(command, output),
+        _ => Err(CliError::Usage(
+            "this command needs a data folder".to_owned(),
+        )),
+    }
+}
+
+/// Runs a command on the data folder ([`Needs::State`]).
+///
+/// # Errors
+/// What could not be done.
+pub async fn run(
+    services: &Services,
+    command: &DlpCommand,
+    output: &mut Output<'_>,
+) -> Result<bool> {
+    match command {
+        DlpCommand::Findings => state::findings(services, output).await,
+        DlpCommand::Place { command } => place::run(services, command, output).await,
+        DlpCommand::Hold { command } => hold::run(services, command, output).await,
+        DlpCommand::Quarantine { command } => quarantine::run(services, command, output).await,
+        DlpCommand::Retention { command } => retention::run(services, command, output).await,
+        DlpCommand::Erasure { command } => erasure::run(services, command, output).await,
+        DlpCommand::Scan(_) | DlpCommand::Redact(_) | DlpCommand::Detector { .. } => Err(
+            CliError::Usage("this command needs no data folder".to_owned()),
+        ),
     }
 }

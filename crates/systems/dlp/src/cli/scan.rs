@@ -14,6 +14,7 @@ use sealwright_scan::{Finding, Options, Scanner, preview};
 
 use super::{CliError, Form, Machine, Output, Result};
 use crate::model::{AllowList, Baseline};
+use crate::service::bucket::Walk;
 use crate::service::files::{self, Commit, Effort, Event, Item, Progress};
 use crate::service::git;
 use crate::service::setup::{self, KeySource};
@@ -26,7 +27,7 @@ const MOST_SARIF: usize = 200_000;
 /// `dlp scan`
 #[derive(Debug, Clone, Args)]
 pub struct ScanArgs {
-    /// Files, folders, `-` for standard input; repositories with --git
+    /// Files, folders, `-` for standard input, s3://BUCKET/PREFIX; repositories with --git
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Show what was found itself, not only where
@@ -56,6 +57,9 @@ pub struct ScanArgs {
     /// The paths are git repositories: scan every version of every file in their history
     #[arg(long)]
     pub git: bool,
+    /// Of buckets, older versions too
+    #[arg(long)]
+    pub versions: bool,
     /// The file with the key of the fingerprints; made when it is not there
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
@@ -174,6 +178,7 @@ pub(super) fn run(args: &ScanArgs, machine: &Machine, output: &mut Output<'_>) -
     let scanner = Scanner::new(detectors, options)?;
     let progress = Progress::default();
     let bar = output.terminal.then(bar);
+    let local_paths: Vec<PathBuf>;
     let is_skipped = |path: &std::path::Path| skip.is_match(path);
     let items: Box<dyn Iterator<Item = Item> + Send> = if args.git {
         let mut all = Vec::new();
@@ -182,7 +187,10 @@ pub(super) fn run(args: &ScanArgs, machine: &Machine, output: &mut Output<'_>) -
         }
         Box::new(all.into_iter().flatten())
     } else {
-        Box::new(files::walk(&args.paths, &is_skipped))
+        let (remote, local): (Vec<_>, Vec<_>) =
+            args.paths.iter().cloned().partition(|path| is_remote(path));
+        local_paths = local;
+        Box::new(files::walk(&local_paths, &is_skipped).chain(buckets(&remote, args, machine)?))
     };
     let mut shown = Shown {
         args,
@@ -237,6 +245,35 @@ fn last_line(coverage: &Coverage, found: u64, accepted: &Accepted) -> Result<Str
     Ok(line.to_string())
 }
 
+/// Whether an item is what the command line names.
+fn same(path: &str, name: &str) -> bool {
+    path.trim_end_matches('/') == name.trim_end_matches('/')
+}
+
+/// Whether a path is the address of a bucket.
+pub(super) fn is_remote(path: &std::path::Path) -> bool {
+    path.to_string_lossy().starts_with("s3://")
+}
+
+fn buckets(
+    addresses: &[PathBuf],
+    args: &ScanArgs,
+    machine: &Machine,
+) -> Result<Box<dyn Iterator<Item = Item> + Send>> {
+    let mut all = Vec::new();
+    for address in addresses {
+        let (buckets, handle) = machine
+            .buckets
+            .clone()
+            .ok_or_else(|| CliError::Usage("no object store is configured".to_owned()))?;
+        let text = address.to_string_lossy();
+        let walk = Walk::new(buckets, handle, &text, args.versions)
+            .ok_or_else(|| CliError::Usage(format!("{text}: give s3://BUCKET/PREFIX")))?;
+        all.push(walk);
+    }
+    Ok(Box::new(all.into_iter().flatten()))
+}
+
 fn globs(texts: &[String]) -> Result<GlobSet> {
     let fault = |error: globset::Error| CliError::Usage(format!("--exclude: {error}"));
     let mut set = GlobSetBuilder::new();
@@ -275,17 +312,14 @@ impl Shown<'_, '_> {
             ));
         }
         match event {
-            Event::Found {
-                mut findings,
-                commit,
-            } => {
+            Event::Found { mut findings, note } => {
                 self.accepted.news(&mut findings);
                 for finding in &findings {
                     *self
                         .counts
                         .entry(Arc::clone(&finding.detector))
                         .or_default() += 1;
-                    self.show(finding, commit.as_deref())?;
+                    self.show(finding, note.as_deref())?;
                 }
                 if self.output.form == Form::Sarif {
                     self.kept.append(&mut findings);
@@ -296,14 +330,15 @@ impl Shown<'_, '_> {
                     }
                 }
             }
-            Event::End { name, report } => self.coverage.add(&name, &report),
-            Event::Unreadable { name, why } => {
+            Event::Skipped { .. } => {}
+            Event::End { name, report, .. } => self.coverage.add(&name, &report),
+            Event::Unreadable { name, why, .. } => {
                 self.coverage.unreadable(&name, &why);
                 let named = self
                     .args
                     .paths
                     .iter()
-                    .any(|path| path.to_string_lossy() == *name);
+                    .any(|path| same(&path.to_string_lossy(), &name));
                 if named && self.missing.is_none() {
                     self.missing = Some((name.to_string(), why));
                 }

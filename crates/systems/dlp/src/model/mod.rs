@@ -1,7 +1,13 @@
 //! Types and states.
 
 pub mod allow;
+pub mod finding;
+pub mod hold;
+pub mod object;
+pub mod plan;
 pub mod policy;
+pub mod quarantine;
+pub mod retention;
 
 pub use allow::{AllowList, Baseline};
 pub use policy::{

@@ -1,8 +1,5 @@
 //! What is done about a finding: by severity and class, for a tenant and a bucket.
 
-use std::fmt;
-use std::str::FromStr;
-
 use sealwright_core::{Id, IdKind, TenantId, UnixMicros};
 use sealwright_scan::{Class, Severity};
 use serde::{Deserialize, Serialize};
@@ -77,12 +74,12 @@ impl PolicyMode {
 
 macro_rules! by_name {
     ($($type:ty, $what:literal);* $(;)?) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
-        impl FromStr for $type {
+        impl ::std::str::FromStr for $type {
             type Err = String;
             fn from_str(text: &str) -> Result<Self, String> {
                 Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| {
@@ -94,6 +91,8 @@ macro_rules! by_name {
         }
     )*};
 }
+
+pub(crate) use by_name;
 
 by_name! {
     PolicyAction, "action";

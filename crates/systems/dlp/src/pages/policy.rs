@@ -46,6 +46,7 @@ async fn page(visit: &Visit, refused: Option<&(Fields, String)>) -> Answer {
     let scope = visit.scope()?;
     let all = visit
         .pages
+        .dlp
         .policies
         .list(scope)
         .await
@@ -214,7 +215,13 @@ pub(super) async fn act(visit: Visit, Path(action): Path<String>, body: Bytes) -
         Ok(new) => new,
         Err(why) => return page(&visit, Some(&(fields, why))).await,
     };
-    match visit.pages.policies.set(new, None, &visit.actor()).await {
+    match visit
+        .pages
+        .dlp
+        .policies
+        .set(new, None, &visit.actor())
+        .await
+    {
         Ok(set) => {
             let text = format!(
                 "{} findings: {}, {}.",

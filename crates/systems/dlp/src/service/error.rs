@@ -4,6 +4,8 @@ use sealwright_core::Problem;
 use sealwright_ledger::LedgerError;
 use sealwright_store::StoreError;
 
+use super::bucket::BucketError;
+
 /// An error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum DlpError {
@@ -31,6 +33,9 @@ pub enum DlpError {
     /// From the ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// From the object store.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// Detectors that do not work.
     #[error(transparent)]
     Detector(#[from] sealwright_scan::DetectorError),
@@ -53,6 +58,11 @@ impl From<DlpError> for Problem {
                 "Changed since it was read",
                 text,
             ),
+            DlpError::Bucket(BucketError::Missing(_)) => Self::not_found(text),
+            DlpError::Bucket(_) => {
+                tracing::warn!(error = %text, "data-loss prevention: the object store");
+                Self::unavailable(text)
+            }
             DlpError::Store(StoreError::Contended) => {
                 Self::unavailable("another change came first; try again")
             }

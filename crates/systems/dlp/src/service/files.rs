@@ -54,7 +54,6 @@ pub struct Commit {
 }
 
 /// Where the bytes are.
-#[derive(Debug)]
 pub enum Body {
     /// In a file.
     File(PathBuf),
@@ -62,35 +61,43 @@ pub enum Body {
     Stdin,
     /// Here.
     Bytes(Vec<u8>),
+    /// They come from somewhere else.
+    Stream(Box<dyn Read + Send>),
     /// Nowhere: it could not be reached.
     Missing(String),
+    /// There is nothing to look at; it only keeps its place in the order.
+    Skip,
 }
 
-/// Something to scan.
-#[derive(Debug)]
-pub struct Item {
+/// Something to scan, with a note that comes back with what becomes of it.
+pub struct Item<N = Origin> {
     /// How it is named in findings.
     pub name: Arc<str>,
-    /// The commit that it comes from.
-    pub commit: Option<Arc<Commit>>,
+    /// What is known of it.
+    pub note: N,
     /// Its bytes.
     pub body: Body,
 }
 
+/// The commit that an item comes from, if it comes from one.
+pub type Origin = Option<Arc<Commit>>;
+
 /// What became of an item, in pieces.
 #[derive(Debug)]
-pub enum Event {
+pub enum Event<N = Origin> {
     /// Some of what was found in it.
     Found {
         /// The findings.
         findings: Vec<Finding>,
-        /// The commit that it comes from.
-        commit: Option<Arc<Commit>>,
+        /// What is known of it.
+        note: N,
     },
     /// It is done. `findings` of the report is empty.
     End {
         /// Its name.
         name: Arc<str>,
+        /// What is known of it.
+        note: N,
         /// How it ended.
         report: Report,
     },
@@ -98,8 +105,15 @@ pub enum Event {
     Unreadable {
         /// Its name.
         name: Arc<str>,
+        /// What is known of it.
+        note: N,
         /// Why.
         why: String,
+    },
+    /// There was nothing to look at.
+    Skipped {
+        /// What is known of it.
+        note: N,
     },
 }
 
@@ -159,19 +173,19 @@ impl Turn {
 ///
 /// # Errors
 /// The first error of `sink`; the scan ends with it.
-pub fn scan(
+pub fn scan<N: Clone + Send>(
     scanner: &Scanner,
-    items: impl Iterator<Item = Item> + Send,
+    items: impl Iterator<Item = Item<N>> + Send,
     effort: Effort,
     progress: &Progress,
-    mut sink: impl FnMut(Event) -> io::Result<()>,
+    mut sink: impl FnMut(Event<N>) -> io::Result<()>,
 ) -> io::Result<()> {
     let turn = Turn::default();
     let large = Mutex::new(());
-    let (give, take) = sync_channel::<(u64, Item)>(32);
+    let (give, take) = sync_channel::<(u64, Item<N>)>(32);
     // Gone with the last worker, so that whoever feeds them does not wait for nobody.
     let take = Arc::new(Mutex::new(take));
-    let (tell, hear) = sync_channel::<(u64, Event)>(64);
+    let (tell, hear) = sync_channel::<(u64, Event<N>)>(64);
     std::thread::scope(|scope| {
         let turn = &turn;
         scope.spawn(move || {
@@ -207,12 +221,12 @@ pub fn scan(
     })
 }
 
-fn give_in_order(
+fn give_in_order<N>(
     turn: &Turn,
-    hear: &Receiver<(u64, Event)>,
-    sink: &mut impl FnMut(Event) -> io::Result<()>,
+    hear: &Receiver<(u64, Event<N>)>,
+    sink: &mut impl FnMut(Event<N>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut waiting: BTreeMap<u64, Vec<Event>> = BTreeMap::new();
+    let mut waiting: BTreeMap<u64, Vec<Event<N>>> = BTreeMap::new();
     let mut present = 0;
     for (index, event) in hear {
         if index != present {
@@ -241,28 +255,33 @@ fn give_in_order(
     Ok(())
 }
 
-struct Worker<'s> {
+struct Worker<'s, N> {
     scanner: &'s Scanner,
     effort: Effort,
     turn: &'s Turn,
     /// Held by who has a large document in memory.
     large: &'s Mutex<()>,
     progress: &'s Progress,
-    tell: SyncSender<(u64, Event)>,
+    tell: SyncSender<(u64, Event<N>)>,
 }
 
-impl Worker<'_> {
-    fn work(&self, take: &Mutex<Receiver<(u64, Item)>>) {
+impl<N: Clone + Send> Worker<'_, N> {
+    fn work(&self, take: &Mutex<Receiver<(u64, Item<N>)>>) {
         loop {
             let next = lock(take).recv();
-            let Ok((index, item)) = next else { return };
-            let name = Arc::clone(&item.name);
-            let end = match self.item(index, &item) {
-                Ok(report) => Event::End { name, report },
-                Err(error) => Event::Unreadable {
-                    name,
-                    why: error.to_string(),
-                },
+            let Ok((index, mut item)) = next else { return };
+            let (name, note) = (Arc::clone(&item.name), item.note.clone());
+            let end = if matches!(item.body, Body::Skip) {
+                Event::Skipped { note }
+            } else {
+                match self.item(index, &mut item) {
+                    Ok(report) => Event::End { name, note, report },
+                    Err(error) => Event::Unreadable {
+                        name,
+                        note,
+                        why: error.to_string(),
+                    },
+                }
             };
             self.progress.items.fetch_add(1, Ordering::Relaxed);
             if self.tell.send((index, end)).is_err() {
@@ -271,15 +290,18 @@ impl Worker<'_> {
         }
     }
 
-    fn item(&self, index: u64, item: &Item) -> io::Result<Report> {
-        match &item.body {
-            Body::Missing(why) => Err(io::Error::other(why.clone())),
+    fn item(&self, index: u64, item: &mut Item<N>) -> io::Result<Report> {
+        let body = std::mem::replace(&mut item.body, Body::Skip);
+        match body {
+            Body::Missing(why) => Err(io::Error::other(why)),
+            Body::Skip => Err(io::Error::other("nothing to look at")),
             Body::Bytes(bytes) => {
                 self.read(bytes.len());
-                let report = document::scan(self.scanner, &item.name, bytes, &Limits::default());
+                let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
                 Ok(self.whole(index, item, report))
             }
             Body::Stdin => self.stream(index, item, &mut io::stdin().lock()),
+            Body::Stream(mut from) => self.stream(index, item, &mut from),
             Body::File(path) => {
                 let about = path.metadata()?;
                 if !about.is_file() {
@@ -314,7 +336,7 @@ impl Worker<'_> {
         Ok(false)
     }
 
-    fn stream(&self, index: u64, item: &Item, from: &mut dyn Read) -> io::Result<Report> {
+    fn stream(&self, index: u64, item: &Item<N>, from: &mut dyn Read) -> io::Result<Report> {
         let mut bytes = Vec::new();
         if self.fill(from, &mut bytes, self.effort.text)? {
             let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
@@ -337,23 +359,23 @@ impl Worker<'_> {
         self.chunks(index, item, bytes, from, kind, Outcome::Partly { reason })
     }
 
-    fn whole(&self, index: u64, item: &Item, mut report: Report) -> Report {
+    fn whole(&self, index: u64, item: &Item<N>, mut report: Report) -> Report {
         let findings = std::mem::take(&mut report.findings);
         self.found(index, item, findings);
         report
     }
 
-    fn found(&self, index: u64, item: &Item, findings: Vec<Finding>) {
+    fn found(&self, index: u64, item: &Item<N>, findings: Vec<Finding>) {
         if !findings.is_empty() {
-            let commit = item.commit.clone();
-            let _ = self.tell.send((index, Event::Found { findings, commit }));
+            let note = item.note.clone();
+            let _ = self.tell.send((index, Event::Found { findings, note }));
         }
     }
 
     fn chunks(
         &self,
         index: u64,
-        item: &Item,
+        item: &Item<N>,
         head: Vec<u8>,
         from: &mut dyn Read,
         kind: Kind,
@@ -414,7 +436,7 @@ pub fn walk<'a>(
         let single = |body| {
             let item = Item {
                 name: root.to_string_lossy().into(),
-                commit: None,
+                note: None,
                 body,
             };
             Box::new(std::iter::once(item)) as Box<dyn Iterator<Item = Item> + Send>
@@ -454,7 +476,7 @@ fn entry_of(root: &Path, entry: walkdir::Result<walkdir::DirEntry>) -> Option<It
     };
     Some(Item {
         name,
-        commit: None,
+        note: None,
         body,
     })
 }

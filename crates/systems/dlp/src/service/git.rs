@@ -54,7 +54,7 @@ pub fn history(repository: &Path) -> Result<impl Iterator<Item = Item> + Send + 
         };
         Item {
             name,
-            commit: Some(version.commit),
+            note: Some(version.commit),
             body,
         }
     }))

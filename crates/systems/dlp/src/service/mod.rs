@@ -1,9 +1,22 @@
 //! Use cases.
 
+mod all;
+pub mod bucket;
+pub mod detect;
+mod erasure;
 mod error;
 pub mod files;
+pub mod finding;
+pub mod gate;
 pub mod git;
+pub mod hold;
+pub mod key;
+pub mod place;
 pub mod policy;
+pub mod quarantine;
+pub mod retention;
+pub mod scan;
 pub mod setup;
 
+pub use all::{Dlp, Parts};
 pub use error::DlpError;

@@ -1,3 +1,10 @@
 //! The tables of data-loss prevention.
 
+pub mod finding;
+pub mod gate;
+pub mod hold;
+pub mod place;
 pub mod policy;
+pub mod quarantine;
+pub mod retention;
+pub mod scan;

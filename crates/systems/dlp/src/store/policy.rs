@@ -1,24 +1,13 @@
 //! Rows of `dlp_policy`.
 
 use sealwright_core::TenantScope;
-use sealwright_store::{Result, Row, Store, StoreError, Tx, sql};
+use sealwright_store::{Result, Row, Store, Tx, sql};
 
+use super::finding::word;
 use crate::model::policy::{self, Policy, PolicyId, PolicyScope};
 
 /// What stands in the place of a tenant for the installation's own policies.
 const EVERY: &str = "*";
-
-fn word<T>(
-    row: &Row,
-    column: &'static str,
-    read: impl Fn(&str) -> std::result::Result<T, String>,
-) -> Result<T> {
-    read(&row.text(column)?).map_err(|_| StoreError::Column {
-        column: column.to_owned(),
-        found: "text of another form",
-        expected: std::any::type_name::<T>(),
-    })
-}
 
 fn read(row: &Row) -> Result<Policy> {
     let filled = |column| {

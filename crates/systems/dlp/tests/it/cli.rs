@@ -46,6 +46,7 @@ fn call_as(folder: &Path, args: &[&str], form: Form) -> Ran {
         now: UnixMicros::parse_rfc3339("2026-11-25T12:00:00Z").unwrap(),
         threads: 2,
         key: Some(folder.join("state/fingerprint.key")),
+        buckets: None,
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut output = Output {

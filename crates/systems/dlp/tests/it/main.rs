@@ -7,6 +7,11 @@
 )]
 
 mod cli;
+mod holds;
+mod judgement;
+mod memory;
 mod policies;
+mod retention;
+mod scans;
 mod streams;
 mod world;

@@ -39,9 +39,9 @@ fn a_long_text_is_read_in_pieces_and_gives_each_finding_once() {
     }
     let path = folder.path().join("long.txt");
     std::fs::write(&path, &text).unwrap();
-    let item = Item {
+    let item: Item = Item {
         name: "long.txt".into(),
-        commit: None,
+        note: None,
         body: Body::File(path),
     };
     let progress = Progress::default();
@@ -51,6 +51,7 @@ fn a_long_text_is_read_in_pieces_and_gives_each_finding_once() {
             Event::Found { findings, .. } => found.extend(findings),
             Event::End { report, .. } => ended = Some(report),
             Event::Unreadable { why, .. } => panic!("{why}"),
+            Event::Skipped { .. } => panic!("nothing is skipped"),
         }
         Ok(())
     })
@@ -72,9 +73,9 @@ fn a_large_archive_is_partly_looked_at_and_says_so() {
     bytes.resize(2 << 20, 0);
     std::fs::write(&path, &bytes).unwrap();
     drop(bytes);
-    let item = Item {
+    let item: Item = Item {
         name: "large.zip".into(),
-        commit: None,
+        note: None,
         body: Body::File(path),
     };
     let mut outcome = None;
@@ -99,9 +100,9 @@ fn a_large_archive_is_partly_looked_at_and_says_so() {
 
 #[test]
 fn a_sink_that_fails_ends_the_scan() {
-    let items = (0..10_000).map(|i| Item {
+    let items = (0..10_000).map(|i| Item::<files::Origin> {
         name: Arc::from(format!("{i}")),
-        commit: None,
+        note: None,
         body: Body::Bytes(CARD.into()),
     });
     let mut given = 0;

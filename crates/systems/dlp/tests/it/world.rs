@@ -12,23 +12,56 @@ use sealwright_access::{
 };
 use sealwright_core::{Clock, ManualClock, TenantId, TenantScope, UnixMicros};
 use sealwright_dlp::api::{self, DlpApi};
+use sealwright_dlp::model::finding::Place;
 use sealwright_dlp::pages::DlpPages;
-use sealwright_dlp::service::policy::PolicyService;
+use sealwright_dlp::service::hold::HoldService;
+use sealwright_dlp::service::key::Seal;
+use sealwright_dlp::service::place::NewPlace;
+use sealwright_dlp::service::quarantine::QuarantineService;
+use sealwright_dlp::service::retention::RetentionService;
+use sealwright_dlp::service::{Dlp, Parts};
 use sealwright_ledger::Ledger;
 use sealwright_store::testing::{TestStore, both};
 use sealwright_web::Nav;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::memory::Memory;
+
 #[allow(dead_code, reason = "each test uses a part of it")]
 pub(crate) struct World {
     pub(crate) store: TestStore,
     pub(crate) clock: ManualClock,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) policies: PolicyService,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) dlp: Dlp,
+    pub(crate) holds: HoldService,
+    pub(crate) quarantine: QuarantineService,
+    pub(crate) retention: RetentionService,
     pub(crate) acme: TenantId,
     pub(crate) globex: TenantId,
     router: Router,
+}
+
+/// Not a seal: it only shows that what is stored is not the key itself.
+#[derive(Debug)]
+struct Reversed;
+
+impl Seal for Reversed {
+    fn seal(&self, context: &str, secret: &[u8]) -> Result<String, String> {
+        let text: String = secret.iter().rev().map(|b| format!("{b:02x}")).collect();
+        Ok(format!("{context}:{text}"))
+    }
+
+    fn open(&self, context: &str, sealed: &str) -> Result<Vec<u8>, String> {
+        let text = sealed
+            .strip_prefix(context)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .ok_or("another place")?;
+        let mut bytes = hex::decode(text).map_err(|error| error.to_string())?;
+        bytes.reverse();
+        Ok(bytes)
+    }
 }
 
 pub(crate) async fn worlds() -> Vec<World> {
@@ -110,31 +143,57 @@ impl World {
             ids.push(made.unwrap().id);
         }
         let directory = access.directory().clone();
-        let policies = PolicyService::new(
-            store.store.clone(),
-            Arc::clone(&ledger),
-            Arc::clone(&shared),
-        );
+        let memory = Arc::new(Memory::new(&clock));
+        memory.bucket("plain", true, false);
+        memory.bucket("locked", true, true);
+        memory.bucket("quarantine", true, false);
+        let dlp = Dlp::new(&Parts {
+            store: store.store.clone(),
+            ledger: Arc::clone(&ledger),
+            clock: Arc::clone(&shared),
+            buckets: Arc::<Memory>::clone(&memory),
+            seal: Arc::new(Reversed),
+            threads: 2,
+        })
+        .unwrap();
         let pages = Arc::new(DlpPages {
-            policies: policies.clone(),
+            dlp: dlp.clone(),
             directory: directory.clone(),
+            clock: Arc::clone(&shared),
             chrome: Arc::new(Nav::new()),
         });
         let (api, _) = api::router()
             .with_state(DlpApi {
-                policies: policies.clone(),
+                dlp: dlp.clone(),
                 directory,
+                clock: shared,
             })
             .split_for_parts();
         Self {
             store,
             clock,
             ledger,
-            policies,
+            memory,
+            holds: dlp.holds.clone(),
+            quarantine: dlp.quarantine.clone(),
+            retention: dlp.retention.clone(),
+            dlp,
             acme: ids[0],
             globex: ids[1],
             router: api.merge(pages.router()),
         }
+    }
+
+    /// Registers a place of Acme's.
+    pub(crate) async fn place(&self, bucket: &str, prefix: &str, quarantine: &str) -> Place {
+        let new = NewPlace {
+            tenant: self.acme,
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            quarantine: quarantine.to_owned(),
+            scheduled: true,
+        };
+        self.dlp.places.add(new, "user:a").await.unwrap()
     }
 
     /// Whoever belongs to one tenant.

@@ -1,0 +1,171 @@
+//! `dlp retention`: plans that can be read before they run.
+
+use clap::Subcommand;
+use sealwright_core::UnixMicros;
+use serde_json::json;
+
+use super::state::{ACTOR, ALL, Person, Services, day, show};
+use super::{CliError, Output, Result};
+use crate::model::object::{NO_VERSION, ObjectId};
+use crate::model::plan::{ErasureId, PlanId};
+
+/// `dlp retention …`
+#[derive(Debug, Clone, Subcommand)]
+pub enum RetentionCommand {
+    /// What would go, and why the rest is still here; deletes nothing
+    Plan {
+        /// The tenant
+        #[arg(long)]
+        tenant: String,
+        /// As of when: a time or a day; now when not given
+        #[arg(long, value_parser = day)]
+        as_of: Option<UnixMicros>,
+        /// Only what a request for erasure asks for
+        #[arg(long)]
+        erasure: Option<ErasureId>,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        by: Person,
+    },
+    /// A plan that was made
+    Show {
+        /// The plan
+        id: PlanId,
+    },
+    /// Tell people what a plan lists as due
+    Announce {
+        /// The plan
+        id: PlanId,
+    },
+    /// Approve a plan: another person than who made it
+    Approve {
+        /// The plan
+        id: PlanId,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        by: Person,
+    },
+    /// Delete what an approved plan lists and may still go
+    Apply {
+        /// The plan
+        id: PlanId,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        by: Person,
+    },
+    /// Why one version is still here
+    Why {
+        /// The tenant
+        #[arg(long)]
+        tenant: String,
+        /// The object, as s3://BUCKET/KEY
+        object: String,
+        /// The version, where the bucket keeps them
+        #[arg(long, default_value = NO_VERSION)]
+        version: String,
+        /// As of when: a time or a day; now when not given
+        #[arg(long, value_parser = day)]
+        as_of: Option<UnixMicros>,
+    },
+}
+
+pub(super) async fn run(
+    services: &Services,
+    command: &RetentionCommand,
+    output: &mut Output<'_>,
+) -> Result<bool> {
+    let service = &services.dlp.retention;
+    let now = services.clock.now();
+    let id = match command {
+        RetentionCommand::Plan {
+            tenant,
+            as_of,
+            erasure,
+            by,
+        } => {
+            let tenant = services.tenant(tenant)?;
+            let plan = service
+                .draft(tenant, as_of.unwrap_or(now), *erasure, &by.actor())
+                .await?;
+            plan.id
+        }
+        RetentionCommand::Show { id } => *id,
+        RetentionCommand::Announce { id } => {
+            let told = service.announce(ALL, *id, ACTOR).await?;
+            output.say(&format!("{told} versions are announced"))?;
+            *id
+        }
+        RetentionCommand::Approve { id, by } => {
+            service.approve(ALL, *id, &by.actor()).await?;
+            *id
+        }
+        RetentionCommand::Apply { id, by } => {
+            let (_, done) = service.apply(ALL, *id, &by.actor()).await?;
+            output.say(&format!(
+                "{} versions erased, {} markers removed, {} announced, {} kept",
+                done.erased, done.markers, done.told, done.kept
+            ))?;
+            *id
+        }
+        RetentionCommand::Why {
+            tenant,
+            object,
+            version,
+            as_of,
+        } => {
+            let tenant = services.tenant(tenant)?;
+            let (bucket, key) = object
+                .strip_prefix("s3://")
+                .and_then(|rest| rest.split_once('/'))
+                .ok_or_else(|| CliError::Usage("give the object as s3://BUCKET/KEY".to_owned()))?;
+            let object = ObjectId::new(bucket, key, version);
+            let judged = service.why(tenant, &object, as_of.unwrap_or(now)).await?;
+            show(
+                output,
+                &json!({
+                    "verdict": judged.verdict.as_str(), "why": judged.why,
+                    "due": judged.due.map(|due| due.to_string()),
+                }),
+                &format!("{}: {}", judged.verdict.as_str(), judged.why.join("; ")),
+            )?;
+            return Ok(true);
+        }
+    };
+    let (plan, items) = service.plan(ALL, id).await?;
+    if output.is_json() {
+        let lines: Vec<_> = items
+            .iter()
+            .map(|item| {
+                json!({
+                    "object": item.id.to_string(), "marker": item.marker, "size": item.size,
+                    "category": item.category, "verdict": item.verdict, "why": item.why,
+                    "due": item.due.map(|due| due.to_string()), "result": item.result,
+                    "result_why": item.result_why,
+                })
+            })
+            .collect();
+        output.json(&json!({
+            "id": plan.id, "state": plan.state, "as_of": plan.as_of.to_string(),
+            "seen": plan.seen, "uncategorised": plan.uncategorised, "lines": lines,
+        }))?;
+    } else {
+        output.say(&format!(
+            "plan {} is {}, as of {}: {} versions seen, {} without a category",
+            plan.id, plan.state, plan.as_of, plan.seen, plan.uncategorised
+        ))?;
+        let rows = items.iter().map(|item| {
+            vec![
+                item.verdict.clone(),
+                item.due.map_or(String::new(), |due| due.to_string()),
+                item.id.to_string(),
+                if item.result.is_empty() {
+                    item.why.join("; ")
+                } else {
+                    format!("{} {}", item.result, item.result_why)
+                },
+            ]
+        });
+        output.table(&["verdict", "not before", "version", "why"], &[], rows)?;
+    }
+    Ok(true)
+}

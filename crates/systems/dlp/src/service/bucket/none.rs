@@ -1,0 +1,68 @@
+//! No store at all: every question is answered with what to configure.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Abilities, BucketError, Buckets, Chunks, Head, Listing, Place, Result, Tags};
+use crate::model::object::ObjectId;
+
+/// What stands in the place of a store where none is configured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoBuckets;
+
+fn none<T>(what: impl std::fmt::Display) -> Result<T> {
+    Err(BucketError::Unable {
+        what: what.to_string(),
+        why: "no object store is configured; set dlp.s3_access_key and dlp.s3_secret_key"
+            .to_owned(),
+    })
+}
+
+#[async_trait]
+impl Buckets for NoBuckets {
+    async fn abilities(&self, bucket: &str) -> Result<Abilities> {
+        none(format!("s3://{bucket}"))
+    }
+
+    async fn list(&self, bucket: &str, _prefix: &str, _from: Option<&Place>) -> Result<Listing> {
+        none(format!("s3://{bucket}"))
+    }
+
+    async fn head(&self, id: &ObjectId) -> Result<Option<Head>> {
+        none(id)
+    }
+
+    async fn get(&self, id: &ObjectId) -> Result<Chunks> {
+        none(id)
+    }
+
+    async fn put(&self, bucket: &str, key: &str, _body: Bytes, _tags: &Tags) -> Result<ObjectId> {
+        none(format!("s3://{bucket}/{key}"))
+    }
+
+    async fn copy(
+        &self,
+        from: &ObjectId,
+        _bucket: &str,
+        _key: &str,
+        _tags: &Tags,
+    ) -> Result<ObjectId> {
+        none(from)
+    }
+
+    async fn tags(&self, id: &ObjectId) -> Result<Tags> {
+        none(id)
+    }
+
+    async fn set_tags(&self, id: &ObjectId, _tags: &Tags) -> Result<()> {
+        none(id)
+    }
+
+    async fn set_legal_hold(&self, id: &ObjectId, _on: bool) -> Result<()> {
+        none(id)
+    }
+
+    async fn delete(&self, id: &ObjectId) -> Result<()> {
+        none(id)
+    }
+}
