@@ -212,7 +212,7 @@ async fn run(cli: Cli) -> Result<bool> {
             return Ok(sealwright_billing::cli::run_offline(command, &mut output)?);
         }
         Command::Dlp { command } if command.needs() == sealwright_dlp::cli::Needs::Nothing => {
-            return dlp_offline(command, cli.output, &mut out, &mut err);
+            return dlp_offline(command, None, cli.output, &mut out, &mut err);
         }
         Command::Siem { command } if command.offline() => {
             let mut output = sealwright_siem::cli::Output {
@@ -340,6 +340,7 @@ async fn run(cli: Cli) -> Result<bool> {
             };
             billing(config, &command, &mut output).await
         }
+        Command::Dlp { command } => dlp(config, &command, cli.output, &mut out, &mut err).await,
         Command::Siem { command } => {
             let installation = Installation::open(config).await?;
             installation.consume().await?;
@@ -352,8 +353,7 @@ async fn run(cli: Cli) -> Result<bool> {
             installation.state.settle().await?;
             Ok(yes)
         }
-        // With nothing to open these are done above.
-        Command::Docs(_) | Command::Verify(_) | Command::Dlp { .. } => Ok(true),
+        Command::Docs(_) | Command::Verify(_) => Ok(true),
     }
 }
 
@@ -382,30 +382,70 @@ async fn billing(
 /// Data-loss prevention on files: nothing is opened but what the command names.
 fn dlp_offline(
     command: &DlpCommand,
+    config: Option<&Config>,
     output: Output,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<bool> {
     use sealwright_core::Clock as _;
-    use sealwright_dlp::cli::{Form, Machine};
+    use sealwright_dlp::cli::Machine;
     let home = std::env::home_dir().filter(|home| home.is_absolute());
     let machine = Machine {
         now: sealwright_core::SystemClock.now(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         key: home.map(|home| home.join(".local/state/sealwright/dlp-fingerprint.key")),
+        buckets: config.map(|config| {
+            let handle = tokio::runtime::Handle::current();
+            (crate::dlp::buckets(config), handle)
+        }),
     };
     let mut output = sealwright_dlp::cli::Output {
         out: &mut std::io::BufWriter::new(out),
         err,
-        form: match output {
-            Output::Json => Form::Json,
-            Output::Sarif => Form::Sarif,
-            Output::Table | Output::Csv => Form::Table,
-        },
+        form: dlp_form(output),
         terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
     };
     let yes = sealwright_dlp::cli::run_offline(command, &machine, &mut output)?;
     output.out.flush()?;
+    Ok(yes)
+}
+
+const fn dlp_form(output: Output) -> sealwright_dlp::cli::Form {
+    use sealwright_dlp::cli::Form;
+    match output {
+        Output::Json => Form::Json,
+        Output::Sarif => Form::Sarif,
+        Output::Table | Output::Csv => Form::Table,
+    }
+}
+
+/// Data-loss prevention on the data folder, or on buckets alone.
+async fn dlp(
+    config: Config,
+    command: &DlpCommand,
+    output: Output,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Result<bool> {
+    if command.needs() == sealwright_dlp::cli::Needs::Buckets {
+        return tokio::task::block_in_place(|| {
+            dlp_offline(command, Some(&config), output, out, err)
+        });
+    }
+    let state = State::open(config).await?;
+    let services = sealwright_dlp::cli::Services {
+        dlp: state.dlp.clone(),
+        directory: state.access.directory().clone(),
+        clock: std::sync::Arc::clone(&state.clock),
+    };
+    let mut output = sealwright_dlp::cli::Output {
+        out,
+        err,
+        form: dlp_form(output),
+        terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+    };
+    let yes = sealwright_dlp::cli::run(&services, command, &mut output).await?;
+    state.settle().await?;
     Ok(yes)
 }
 

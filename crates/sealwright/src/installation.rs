@@ -12,6 +12,7 @@ use sealwright_billing::service::price_book::PriceBookService;
 use sealwright_billing::service::usage::UsageService;
 use sealwright_config::Config;
 use sealwright_core::{Clock, SystemClock};
+use sealwright_dlp::service::Dlp;
 use sealwright_events::{
     Admit, Catalogue, Consumer, ConsumerError, EventLog, History as _, ReadLimit, StoreConsumer,
     catch_up,
@@ -60,6 +61,7 @@ pub(crate) struct State {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) access: AccessService,
     pub(crate) notify: NotifyService,
+    pub(crate) dlp: Dlp,
     pub(crate) meters: Arc<MeterService>,
     pub(crate) usage: UsageService,
     pub(crate) books: PriceBookService,
@@ -116,6 +118,12 @@ impl State {
             audit,
             access.directory().clone(),
         )?;
+        let dlp = crate::dlp::service(
+            &config,
+            store.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&clock),
+        )?;
         let meters =
             MeterService::load(store.clone(), Arc::clone(&ledger), Arc::clone(&clock)).await?;
         let usage = UsageService::new(store.clone(), Arc::clone(&meters));
@@ -128,6 +136,7 @@ impl State {
             ledger,
             access,
             notify,
+            dlp,
             meters,
             usage,
             books,

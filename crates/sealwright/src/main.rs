@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod database;
 mod demo;
+mod dlp;
 mod docs;
 mod doctor;
 mod erasure;

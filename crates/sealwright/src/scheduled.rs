@@ -33,7 +33,7 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
     let config = &installation.state.config;
     let every = |cron: &str| Schedule::parse(cron, "UTC");
     let days = |length: i64| u32::try_from(length / DAY).unwrap_or(u32::MAX);
-    Ok(vec![
+    let mut all: Vec<Arc<dyn Job>> = vec![
         Arc::new(LakeMaintenance {
             spec: JobSpec::new(
                 "lake.maintain",
@@ -118,7 +118,9 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             i64::from(days(config.jobs.history.micros())),
             every("20 3 * * *")?,
         )),
-    ])
+    ];
+    all.extend(sealwright_dlp::jobs::jobs(&installation.state.dlp)?);
+    Ok(all)
 }
 
 fn failed(error: impl std::fmt::Display) -> JobError {

@@ -8,7 +8,6 @@ use sealwright_billing::pages::BillingPages;
 use sealwright_billing::service::import::{Importer, ParquetOpener, ParquetRows};
 use sealwright_dlp::api::DlpApi;
 use sealwright_dlp::pages::DlpPages;
-use sealwright_dlp::service::policy::PolicyService;
 use sealwright_events::{Admit, Catalogue};
 use sealwright_ledger::pages::LedgerPages;
 use sealwright_notify::pages::NotifyPages;
@@ -28,18 +27,12 @@ pub(crate) fn api(installation: &Installation) -> OpenApiRouter {
 }
 
 fn dlp(installation: &Installation) -> DlpApi {
+    let state = &installation.state;
     DlpApi {
-        policies: policies(&installation.state),
-        directory: installation.state.access.directory().clone(),
+        dlp: state.dlp.clone(),
+        directory: state.access.directory().clone(),
+        clock: Arc::clone(&state.clock),
     }
-}
-
-fn policies(state: &State) -> PolicyService {
-    PolicyService::new(
-        state.store.clone(),
-        Arc::clone(&state.ledger),
-        Arc::clone(&state.clock),
-    )
 }
 
 fn billing(installation: &Installation) -> BillingApi {
@@ -134,8 +127,9 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         chrome: Arc::clone(&chrome),
     });
     let dlp = Arc::new(DlpPages {
-        policies: policies(state),
+        dlp: state.dlp.clone(),
         directory: state.access.directory().clone(),
+        clock: Arc::clone(&state.clock),
         chrome: Arc::clone(&chrome),
     });
     let ledger = Arc::new(LedgerPages {

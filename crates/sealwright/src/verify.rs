@@ -9,10 +9,10 @@ use sealwright_ledger::EntryProof;
 use sealwright_merkle::VerifierKey;
 use serde_json::{Value, json};
 
-/// Check an invoice or a ledger proof offline
+/// Check an invoice, a certificate of erasure or a ledger proof offline
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// invoice.json, a bundle (.zip or the folder), or a ledger proof (.json)
+    /// invoice.json, a bundle (.zip or the folder), a certificate or a ledger proof (.json)
     file: PathBuf,
     /// The bundle, where it is not beside the invoice
     #[arg(long)]
@@ -39,6 +39,9 @@ pub(crate) fn run(args: &VerifyArgs, as_json: bool, out: &mut dyn Write) -> Resu
     let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     let value: Value = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is neither a bundle nor JSON", file.display()))?;
+    if sealwright_dlp::verify::is_certificate(&value) {
+        return certificate(&bytes, key.as_ref(), as_json, out);
+    }
     if value.get("tlog_proof").is_some() {
         return proof(&bytes, key, as_json, out);
     }
@@ -102,6 +105,43 @@ fn show(
             "NOT verified"
         }
     )?;
+    Ok(report.verified)
+}
+
+fn certificate(
+    bytes: &[u8],
+    key: Option<&VerifierKey>,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let report = sealwright_dlp::verify::certificate(bytes, key).map_err(anyhow::Error::msg)?;
+    if as_json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        return Ok(report.verified);
+    }
+    writeln!(
+        out,
+        "{} erased {} versions, recorded {}",
+        report.erasure, report.versions, report.recorded_at
+    )?;
+    for check in &report.checks {
+        writeln!(out, "  holds  {check}")?;
+    }
+    for finding in &report.findings {
+        writeln!(out, "  FAILS  {finding}")?;
+    }
+    let from = if report.key_given {
+        "given"
+    } else {
+        "from the proof itself: compare it with the issuer's"
+    };
+    writeln!(out, "  key    {} ({from})", report.key)?;
+    let word = if report.verified {
+        "verified"
+    } else {
+        "NOT verified"
+    };
+    writeln!(out, "{word}")?;
     Ok(report.verified)
 }
 

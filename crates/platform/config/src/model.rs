@@ -232,6 +232,19 @@ sections! {
         /// Matches of one tenant that may wait for the lateness to pass.
         waiting: u32 = "100000",
     }
+    /// Data-loss prevention.
+    dlp: Dlp {
+        /// The URL of the S3-compatible store that holds the buckets. AWS itself when empty.
+        s3_endpoint: String = "",
+        /// The region of the buckets.
+        s3_region: String = "us-east-1",
+        /// The access key of the store. Buckets are not reached without one.
+        s3_access_key: Secret = "",
+        /// The secret key of the store.
+        s3_secret_key: Secret = "",
+        /// Threads of a scan of a bucket.
+        threads: u32 = "2",
+    }
     /// Logs, metrics and traces.
     telemetry: Telemetry {
         /// What is logged, as tracing directives: a level, or `target=level` separated by commas.

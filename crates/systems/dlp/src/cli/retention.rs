@@ -7,7 +7,8 @@ use serde_json::json;
 use super::state::{ACTOR, ALL, Person, Services, day, show};
 use super::{CliError, Output, Result};
 use crate::model::object::{NO_VERSION, ObjectId};
-use crate::model::plan::{ErasureId, PlanId};
+use crate::model::plan::{ErasureId, ExceptionId, PlanId};
+use crate::store::retention::ExceptionRow;
 
 /// `dlp retention …`
 #[derive(Debug, Clone, Subcommand)]
@@ -49,6 +50,48 @@ pub enum RetentionCommand {
     Apply {
         /// The plan
         id: PlanId,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        by: Person,
+    },
+    /// Keep something for a while that no matter holds: an investigation or a dispute
+    Except {
+        /// The tenant
+        #[arg(long)]
+        tenant: String,
+        /// investigation or dispute
+        #[arg(long)]
+        kind: String,
+        /// Which
+        #[arg(long)]
+        reason: String,
+        /// Until when: a day or a time
+        #[arg(long, value_parser = day)]
+        until: UnixMicros,
+        /// Only in this bucket
+        #[arg(long, default_value = "")]
+        bucket: String,
+        /// Only keys that begin so
+        #[arg(long, default_value = "")]
+        prefix: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        by: Person,
+    },
+    /// Note that a restore from a backup was verified: older copies of its tier may then go
+    Restored {
+        /// The tenant
+        #[arg(long)]
+        tenant: String,
+        /// daily, weekly, monthly or annual
+        #[arg(long)]
+        tier: String,
+        /// The copy that was restored
+        #[arg(long)]
+        object: String,
+        /// How it was verified
+        #[arg(long)]
+        note: String,
         #[command(flatten)]
         #[allow(missing_docs)]
         by: Person,
@@ -106,6 +149,48 @@ pub(super) async fn run(
                 done.erased, done.markers, done.told, done.kept
             ))?;
             *id
+        }
+        RetentionCommand::Except {
+            tenant,
+            kind,
+            reason,
+            until,
+            bucket,
+            prefix,
+            by,
+        } => {
+            let row = ExceptionRow {
+                id: ExceptionId::new(now),
+                tenant: services.tenant(tenant)?,
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                kind: kind.clone(),
+                reason: reason.clone(),
+                until: *until,
+                made_by: by.actor(),
+                made_at: now,
+            };
+            let row = service.except(row).await?;
+            show(
+                output,
+                &json!({ "id": row.id, "until": row.until.to_string() }),
+                &format!("{} until {}", row.id, row.until),
+            )?;
+            return Ok(true);
+        }
+        RetentionCommand::Restored {
+            tenant,
+            tier,
+            object,
+            note,
+            by,
+        } => {
+            let tenant = services.tenant(tenant)?;
+            let id = service
+                .restored(tenant, tier, object, note, &by.actor())
+                .await?;
+            show(output, &json!({ "id": id }), &id.to_string())?;
+            return Ok(true);
         }
         RetentionCommand::Why {
             tenant,

@@ -45,13 +45,13 @@ impl Services {
 #[derive(Debug, Clone, Args)]
 pub struct Person {
     /// Who does it, as the ledger shall name them
-    #[arg(long = "as", value_name = "NAME")]
-    pub name: Option<String>,
+    #[arg(long = "as", value_name = "WHO")]
+    pub acting: Option<String>,
 }
 
 impl Person {
     pub(super) fn actor(&self) -> String {
-        match &self.name {
+        match &self.acting {
             None => ACTOR.to_owned(),
             Some(name) => format!("{ACTOR}:{name}"),
         }

@@ -37,13 +37,37 @@ pub struct MatterScope {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
     /// Written at or after this moment, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<i64>)]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment")]
+    #[schema(value_type = Option<String>)]
     pub from: Option<UnixMicros>,
     /// Written before this moment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<i64>)]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "moment")]
+    #[schema(value_type = Option<String>)]
     pub to: Option<UnixMicros>,
+}
+
+/// Moments as RFC 3339.
+mod moment {
+    use sealwright_core::UnixMicros;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        at: &Option<UnixMicros>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.collect_str(at),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<UnixMicros>, D::Error> {
+        Option::<String>::deserialize(deserializer)?
+            .map(|text| UnixMicros::parse_rfc3339(&text).map_err(serde::de::Error::custom))
+            .transpose()
+    }
 }
 
 impl MatterScope {

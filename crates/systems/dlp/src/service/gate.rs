@@ -259,8 +259,6 @@ impl GateService {
         }
         tx.commit().await?;
         self.ledger.nudge();
-        metrics::counter!("sealwright_dlp_uploads_total", "verdict" => verdict.as_str())
-            .increment(1);
         Ok(Answer {
             upload,
             findings: report.findings,

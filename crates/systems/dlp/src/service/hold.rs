@@ -336,6 +336,10 @@ impl HoldService {
         if head.etag != etag {
             return Ok(Deleted::Changed);
         }
+        if facts.tags.is_none() {
+            let why = "its tags could not be read".to_owned();
+            return Ok(Deleted::Kept(Held::Unknown(why)));
+        }
         let held = match self.held_in(&mut tx, &facts).await? {
             Held::No => self.held_by_store(&facts).await,
             held => held,

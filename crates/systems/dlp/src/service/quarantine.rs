@@ -341,7 +341,7 @@ impl QuarantineService {
                     None => String::new(),
                     Some(head) => head.etag,
                 };
-                if !self.remove(one, &copy, &etag, actor).await? {
+                if !self.remove(one, &copy, &etag, actor).await? || !self.clear(one, actor).await? {
                     return Ok(false);
                 }
                 one.step = QuarantineStep::Released;
@@ -390,6 +390,21 @@ impl QuarantineService {
             }
             Deleted::Changed => Err(DlpError::Conflict(format!("{id} was written over since"))),
         }
+    }
+
+    /// Removes copies that a crash between copying and noting left behind.
+    async fn clear(&self, one: &mut Quarantine, actor: &str) -> Result<bool, DlpError> {
+        let key = one.copy.key.clone();
+        let page = self.buckets.list(&one.copy.bucket, &key, None).await?;
+        for left in page.versions {
+            if left.id.key == key
+                && !left.marker
+                && !self.remove(one, &left.id, &left.etag, actor).await?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// SHA-256 of a version's bytes.

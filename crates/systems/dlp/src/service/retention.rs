@@ -19,7 +19,7 @@ use crate::model::plan::{
 use crate::model::retention::{
     Categories, Circumstances, Exception, Held, Judgement, Verdict, judge,
 };
-use crate::store::retention::{self as rows, ExceptionRow};
+use crate::store::retention::{self as rows, ExceptionRow, RestoreRow};
 
 /// Lines of one plan.
 const MOST_ITEMS: usize = 200_000;
@@ -645,7 +645,16 @@ impl RetentionService {
         let now = self.clock.now();
         let id = RestoreId::new(now);
         let mut tx = self.store.begin().await?;
-        rows::restored(&mut tx, id, tenant, tier, object, note, now, actor).await?;
+        let row = RestoreRow {
+            id,
+            tenant,
+            tier: tier.to_owned(),
+            object: object.to_owned(),
+            note: note.to_owned(),
+            at: now,
+            by: actor.to_owned(),
+        };
+        rows::restored(&mut tx, &row).await?;
         let entry = EntryDraft::new(actor, "dlp.restore.verified", id.to_string())
             .tenant(tenant)
             .details(json!({ "tier": tier, "object": object, "note": note }));

@@ -133,29 +133,39 @@ pub async fn except(tx: &mut Tx, row: &ExceptionRow) -> Result<()> {
     Ok(())
 }
 
+/// A verified restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreRow {
+    /// Its id.
+    pub id: RestoreId,
+    /// Whose backup.
+    pub tenant: TenantId,
+    /// The tier.
+    pub tier: String,
+    /// The copy that was restored.
+    pub object: String,
+    /// How it was verified.
+    pub note: String,
+    /// When.
+    pub at: UnixMicros,
+    /// By whom.
+    pub by: String,
+}
+
 /// Notes a verified restore.
-pub async fn restored(
-    tx: &mut Tx,
-    id: RestoreId,
-    tenant: TenantId,
-    tier: &str,
-    object: &str,
-    note: &str,
-    at: UnixMicros,
-    by: &str,
-) -> Result<()> {
+pub async fn restored(tx: &mut Tx, row: &RestoreRow) -> Result<()> {
     tx.execute(
         sql(
             "INSERT INTO dlp_restore (id, tenant_id, tier, object, note, verified_at, verified_by)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(id)
-        .bind(tenant)
-        .bind(tier)
-        .bind(object)
-        .bind(note)
-        .bind(at)
-        .bind(by),
+        .bind(row.id)
+        .bind(row.tenant)
+        .bind(&row.tier)
+        .bind(&row.object)
+        .bind(&row.note)
+        .bind(row.at)
+        .bind(&row.by),
     )
     .await?;
     Ok(())

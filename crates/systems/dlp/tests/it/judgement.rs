@@ -61,7 +61,7 @@ fn the_ten_categories_are_there_and_each_names_its_basis() {
             )
         })
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"));
     assert_eq!(categories.all_at(at("2025-01-01T00:00:00Z")).count(), 0);
 }
 

@@ -12,6 +12,7 @@ mod judgement;
 mod memory;
 mod policies;
 mod retention;
+mod s3;
 mod scans;
 mod streams;
 mod world;

@@ -45,7 +45,8 @@ pub(crate) struct Memory {
     next: Mutex<u64>,
     /// The number of the call that fails, counted down.
     fault: Mutex<Option<(u64, Fault)>>,
-    calls: Mutex<u64>,
+    /// Only calls of this name fail.
+    only: Mutex<Option<&'static str>>,
     page: usize,
     /// A store that takes a legal hold and drops it.
     pub(crate) forgetful: Mutex<bool>,
@@ -58,7 +59,7 @@ impl Memory {
             clock: clock.clone(),
             next: Mutex::new(0),
             fault: Mutex::new(None),
-            calls: Mutex::new(0),
+            only: Mutex::new(None),
             page: 3,
             forgetful: Mutex::new(false),
         }
@@ -78,7 +79,14 @@ impl Memory {
         *self.fault.lock().unwrap() = Some((calls, fault));
     }
 
+    /// The listing after `calls` more fails.
+    pub(crate) fn fail_list_after(&self, calls: u64) {
+        *self.only.lock().unwrap() = Some("list");
+        self.fail_after(calls, Fault::Before);
+    }
+
     pub(crate) fn heal(&self) {
+        *self.only.lock().unwrap() = None;
         *self.fault.lock().unwrap() = None;
     }
 
@@ -148,8 +156,9 @@ impl Memory {
     }
 
     fn call<T>(&self, what: &str, run: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        *self.calls.lock().unwrap() += 1;
-        let fault = {
+        let fault = if self.only.lock().unwrap().is_some_and(|only| only != what) {
+            None
+        } else {
             let mut fault = self.fault.lock().unwrap();
             match fault.as_mut() {
                 Some((0, when)) => {

@@ -14,6 +14,7 @@ use sealwright_core::{Clock, ManualClock, TenantId, TenantScope, UnixMicros};
 use sealwright_dlp::api::{self, DlpApi};
 use sealwright_dlp::model::finding::Place;
 use sealwright_dlp::pages::DlpPages;
+use sealwright_dlp::service::bucket::Buckets;
 use sealwright_dlp::service::hold::HoldService;
 use sealwright_dlp::service::key::Seal;
 use sealwright_dlp::service::place::NewPlace;
@@ -105,6 +106,15 @@ fn session() -> SessionInfo {
 
 impl World {
     async fn on(store: TestStore) -> Self {
+        Self::with(store, None).await
+    }
+
+    /// Over another object store, with the state in SQLite.
+    pub(crate) async fn over(buckets: Arc<dyn Buckets>) -> Self {
+        Self::with(sealwright_store::testing::sqlite().await, Some(buckets)).await
+    }
+
+    async fn with(store: TestStore, buckets: Option<Arc<dyn Buckets>>) -> Self {
         let store = store
             .migrated(&[
                 sealwright_ledger::COMPONENT,
@@ -151,7 +161,7 @@ impl World {
             store: store.store.clone(),
             ledger: Arc::clone(&ledger),
             clock: Arc::clone(&shared),
-            buckets: Arc::<Memory>::clone(&memory),
+            buckets: buckets.unwrap_or_else(|| Arc::<Memory>::clone(&memory) as _),
             seal: Arc::new(Reversed),
             threads: 2,
         })

@@ -1,0 +1,70 @@
+//! Data-loss prevention, with what this installation decides.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use sealwright_config::Config;
+use sealwright_core::Clock;
+use sealwright_dlp::service::bucket::s3::{S3, S3Options};
+use sealwright_dlp::service::bucket::{Buckets, NoBuckets};
+use sealwright_dlp::service::key::Seal;
+use sealwright_dlp::service::{Dlp, Parts};
+use sealwright_ledger::Ledger;
+use sealwright_secret::KeyRing;
+use sealwright_store::Store;
+
+/// The keys of fingerprints are sealed as all secrets are.
+#[derive(Debug)]
+struct Ring(KeyRing);
+
+impl Seal for Ring {
+    fn seal(&self, context: &str, secret: &[u8]) -> Result<String, String> {
+        self.0
+            .seal(context, secret)
+            .map_err(|error| error.to_string())
+    }
+
+    fn open(&self, context: &str, sealed: &str) -> Result<Vec<u8>, String> {
+        use secrecy::ExposeSecret as _;
+        self.0
+            .open(context, sealed)
+            .map(|secret| secret.expose_secret().to_vec())
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The keys that seal secrets at rest: a file of the data folder, made at the first start.
+fn key_ring(config: &Config) -> Result<KeyRing> {
+    Ok(KeyRing::file(&config.data.folder.join("keys/secret.keys"))?)
+}
+
+/// The object store of the configuration.
+pub(crate) fn buckets(config: &Config) -> Arc<dyn Buckets> {
+    let settings = &config.dlp;
+    if settings.s3_access_key.is_empty() {
+        return Arc::new(NoBuckets);
+    }
+    Arc::new(S3::new(&S3Options {
+        endpoint: Some(settings.s3_endpoint.clone()).filter(|url| !url.is_empty()),
+        region: settings.s3_region.clone(),
+        access_key: settings.s3_access_key.expose().to_owned(),
+        secret_key: settings.s3_secret_key.expose().to_owned(),
+    }))
+}
+
+/// The use cases over the opened state.
+pub(crate) fn service(
+    config: &Config,
+    store: Store,
+    ledger: Arc<Ledger>,
+    clock: Arc<dyn Clock>,
+) -> Result<Dlp> {
+    Ok(Dlp::new(&Parts {
+        store,
+        ledger,
+        clock,
+        buckets: buckets(config),
+        seal: Arc::new(Ring(key_ring(config)?)),
+        threads: config.dlp.threads as usize,
+    })?)
+}
