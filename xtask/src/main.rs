@@ -8,6 +8,7 @@ mod docs;
 mod examples;
 mod postgres;
 mod process;
+mod radosgw;
 mod setup;
 mod test;
 mod tidy;

@@ -24,7 +24,7 @@ pub(crate) fn all() -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL, Chromium and PDF tools from Debian, when root and when they are missing.
+/// PostgreSQL, Chromium, PDF tools and an object store from Debian, when root and when they are missing.
 pub(crate) fn debian_packages() -> Result<()> {
     let wanted = [
         (
@@ -35,6 +35,10 @@ pub(crate) fn debian_packages() -> Result<()> {
         ("qpdf", exists("qpdf")),
         ("poppler-utils", exists("pdftotext")),
         ("python3-venv", exists("python3")),
+        ("ceph-mon", exists("ceph-mon")),
+        ("ceph-osd", exists("ceph-osd")),
+        ("radosgw", exists("radosgw")),
+        ("ceph-common", exists("ceph")),
     ];
     let missing: Vec<&str> = wanted
         .iter()

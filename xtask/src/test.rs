@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::postgres::Postgres;
 use crate::process::{call, cargo, root, target};
+use crate::radosgw::Radosgw;
 use crate::{browser, docs, examples, setup, tidy};
 
 #[derive(clap::Args)]
@@ -96,6 +97,7 @@ fn tests(args: &Args) -> Result<()> {
     call(cargo().args(["nextest", "run", "--workspace", "--locked", "--no-run"]))?;
     eprintln!("built in {:.0} s", built.elapsed().as_secs_f64());
     let postgres = Postgres::start()?;
+    let objects = Radosgw::start()?;
     let mut command = cargo();
     command.args([
         "nextest",
@@ -109,6 +111,9 @@ fn tests(args: &Args) -> Result<()> {
     if let Some(server) = &postgres {
         command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
         command.env("SEALWRIGHT_TEST_REQUIRE_POSTGRES", "1");
+    }
+    if let Some(store) = &objects {
+        command.env("SEALWRIGHT_TEST_S3", store.url());
     }
     let venv = target().join("venv-tlog/bin/tlog-tiles");
     if venv.is_file() {
