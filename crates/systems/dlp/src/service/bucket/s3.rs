@@ -91,6 +91,24 @@ impl S3 {
         }
     }
 
+    /// The newest version of a key: radosgw does not say which one a copy made. Whoever copies compares the
+    /// bytes afterwards, so another writer's version is found out.
+    async fn newest(&self, bucket: &str, key: &str) -> Result<ObjectId> {
+        let output = self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| fault(&format!("s3://{bucket}/{key}"), &error))?;
+        Ok(ObjectId::new(
+            bucket,
+            key,
+            output.version_id().unwrap_or(NO_VERSION),
+        ))
+    }
+
     /// The client itself: for tests that look at the store beside us.
     #[must_use]
     pub fn client(&self) -> &Client {
@@ -401,11 +419,10 @@ impl Buckets for S3 {
             .send()
             .await
             .map_err(|error| fault(from, &error))?;
-        Ok(ObjectId::new(
-            bucket,
-            key,
-            output.version_id().unwrap_or(NO_VERSION),
-        ))
+        match output.version_id() {
+            Some(version) => Ok(ObjectId::new(bucket, key, version)),
+            None => self.newest(bucket, key).await,
+        }
     }
 
     async fn tags(&self, id: &ObjectId) -> Result<Tags> {
