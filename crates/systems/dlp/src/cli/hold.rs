@@ -10,6 +10,10 @@ use crate::model::hold::{MatterId, MatterScope, MatterStep};
 use crate::service::hold::NewMatter;
 
 /// `dlp hold …`
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a command line is read once, and clap takes no boxes"
+)]
 #[derive(Debug, Clone, Subcommand)]
 pub enum HoldCommand {
     /// The matters
