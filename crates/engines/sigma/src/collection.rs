@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use crate::annotations::Overrides;
 use crate::correlation::Correlation;
 use crate::error::Error;
 use crate::model::{Condition, Document, Filter, Meta, Rule, Selection};
 use crate::modifier::Placeholders;
-use crate::parse::parse;
+use crate::parse::parse_tuned;
 use crate::pipeline::Pipeline;
 use crate::yaml::Limits;
 
@@ -17,6 +18,16 @@ pub enum Target {
     Rule(usize),
     /// A correlation, by index into [`Collection::correlations`].
     Correlation(usize),
+}
+
+/// What gives alerts of its own: everything that no correlation uses, and what one uses that says
+/// `generate` (correlations specification, "Generate").
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// For each rule.
+    pub rules: Vec<bool>,
+    /// For each correlation.
+    pub correlations: Vec<bool>,
 }
 
 /// A set of rules, correlations and filters that belong together.
@@ -32,15 +43,26 @@ pub struct Collection {
     pub errors: Vec<Error>,
     /// What is odd but does not refuse a document, for example a filter for a rule that is not here.
     pub warnings: Vec<Error>,
+    /// Values of tunables, by the id or name of the rule or correlation; set them before the first
+    /// file.
+    pub overrides: Overrides,
     filters: Vec<(String, Filter)>,
     pending: Vec<(String, Correlation)>,
     files: Vec<String>,
 }
 
 impl Collection {
+    /// An empty collection in which tunables have other values.
+    pub fn with_overrides(overrides: Overrides) -> Self {
+        Self {
+            overrides,
+            ..Self::default()
+        }
+    }
+
     /// Reads a file.
     pub fn add(&mut self, file: &str, text: &str, limits: &Limits, placeholders: &Placeholders) {
-        let parsed = parse(file, text, limits, placeholders);
+        let parsed = parse_tuned(file, text, limits, placeholders, &self.overrides);
         self.errors.extend(parsed.errors);
         for d in parsed.documents {
             match d {
@@ -71,6 +93,26 @@ impl Collection {
             self.join(&file, &f);
         }
         self.resolve();
+    }
+
+    /// What gives alerts of its own.
+    pub fn shown(&self) -> Shown {
+        let mut out = Shown {
+            rules: vec![true; self.rules.len()],
+            correlations: vec![true; self.correlations.len()],
+        };
+        for generate in [false, true] {
+            let each = self.correlations.iter().zip(&self.targets);
+            for (_, targets) in each.filter(|(c, _)| c.generate == generate) {
+                for t in targets {
+                    match t {
+                        Target::Rule(r) => out.rules[*r] = generate,
+                        Target::Correlation(c) => out.correlations[*c] = generate,
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// The file that a rule came from.

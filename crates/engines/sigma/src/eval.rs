@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::collection::Collection;
+use crate::collection::{Collection, Shown};
 use crate::compiled::{Matcher, Options, RuleSet};
 use crate::correlation::EventId;
 use crate::correlation::engine::{Alert, Arrival, Engine, Metrics, Settings};
@@ -77,8 +77,8 @@ pub struct Evaluator {
     collection: Collection,
     matcher: Matcher,
     engine: Engine,
-    /// Rules whose matches are given out: not those that only serve correlations.
-    shown: Vec<bool>,
+    /// What is given out: not what only serves correlations.
+    shown: Shown,
     ids: Vec<String>,
     files: Vec<String>,
     summary: Summary,
@@ -121,21 +121,7 @@ impl Evaluator {
             ..Settings::default()
         };
         let engine = Engine::new(&collection, settings)?;
-        let mut shown = vec![true; collection.rules.len()];
-        for (c, targets) in collection.correlations.iter().zip(&collection.targets) {
-            for t in targets {
-                if let (crate::collection::Target::Rule(r), false) = (t, c.generate) {
-                    shown[*r] = false;
-                }
-            }
-        }
-        for (c, targets) in collection.correlations.iter().zip(&collection.targets) {
-            for t in targets {
-                if let (crate::collection::Target::Rule(r), true) = (t, c.generate) {
-                    shown[*r] = true;
-                }
-            }
-        }
+        let shown = collection.shown();
         let set = Arc::new(RuleSet::new(collection.rules.clone(), options));
         let active =
             collection.rules.len() - set.unresolved().len() + collection.correlations.len();
@@ -242,7 +228,7 @@ impl Evaluator {
             return;
         }
         for i in matched {
-            if self.shown[*i] {
+            if self.shown.rules[*i] {
                 self.summary.matches += 1;
                 sink(Line::Match {
                     rule_id: self.ids[*i].clone(),
@@ -277,6 +263,9 @@ impl Evaluator {
     /// Gives out what correlations found. Call it once, after the last input.
     pub fn finish(&mut self, sink: &mut dyn FnMut(Line)) -> Summary {
         for alert in self.engine.finish() {
+            if !self.shown.correlations[alert.correlation] {
+                continue;
+            }
             self.summary.matches += 1;
             let line = self.line(&alert);
             sink(line);

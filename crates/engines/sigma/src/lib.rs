@@ -3,9 +3,11 @@
 //! Files become a [`collection::Collection`]; its rules are matched one by one by [`naive`], which is
 //! the reference, or all at once by [`compiled`]; matches are correlated by event time in
 //! [`correlation::engine`]. [`eval`] runs whole inputs, [`explain`] says why a rule matched or did not,
-//! [`lint`] advises, [`export`] writes queries for other products. Nothing here reads files, the clock
+//! [`lint`] advises, [`export`] writes queries for other products, [`annotations`] and [`testing`] are
+//! what this crate adds to a rule's file: actions, evidence, values to tune, and its tests. Nothing here reads files, the clock
 //! or the environment.
 
+pub mod annotations;
 pub mod collection;
 pub mod compiled;
 pub mod correlation;
@@ -26,6 +28,7 @@ pub mod parse;
 pub mod pattern;
 pub mod pipeline;
 pub mod scan;
+pub mod testing;
 pub mod time;
 pub mod value;
 

@@ -44,6 +44,8 @@ pub struct Meta {
     pub tags: Vec<String>,
     /// `scope`.
     pub scope: Vec<String>,
+    /// This crate's additions that do not change what matches.
+    pub annotations: crate::annotations::Annotations,
 }
 
 impl Meta {

@@ -1,5 +1,6 @@
 //! Documents: from YAML to [`Document`].
 
+use crate::annotations::{self, Overrides};
 use crate::condition;
 use crate::error::{Error, Position, Result};
 use crate::hours::Hours;
@@ -26,12 +27,25 @@ pub struct Parsed {
 /// `file` is only used in error messages. Placeholders of `expand` are replaced by the given
 /// values; those that are not given stay and are named in [`crate::model::Value::placeholders`].
 pub fn parse(file: &str, text: &str, limits: &Limits, placeholders: &Placeholders) -> Parsed {
+    parse_tuned(file, text, limits, placeholders, &Overrides::default())
+}
+
+/// The same with values of tunables ([`crate::annotations`]) replaced. A document whose override is
+/// refused is refused.
+pub fn parse_tuned(
+    file: &str,
+    text: &str,
+    limits: &Limits,
+    placeholders: &Placeholders,
+    overrides: &Overrides,
+) -> Parsed {
     let mut parsed = Parsed::default();
     match yaml::read(text, limits) {
         Err(e) => parsed.errors.push(e.in_file(file)),
-        Ok(nodes) => {
-            for node in &nodes {
-                match document(node, placeholders) {
+        Ok(mut nodes) => {
+            for node in &mut nodes {
+                let tuned = annotations::tune(node, overrides);
+                match tuned.and_then(|()| document(node, placeholders)) {
                     Ok(d) => parsed.documents.push(d),
                     Err(e) => parsed.errors.push(e.in_file(file)),
                 }
@@ -410,6 +424,7 @@ pub(crate) fn meta(node: &Node) -> Result<Meta> {
         level,
         tags: list("tags")?,
         scope: list("scope")?,
+        annotations: annotations::read(node)?,
     })
 }
 
@@ -453,12 +468,16 @@ fn rule_extension(node: &Node) -> Result<RuleExtension> {
                 };
                 out.older_than = Some(OlderThan { field, age });
             }
+            known if annotations::KEYS.contains(&known) => {}
             other => {
                 return Err(Error::new(
                     key.at,
                     format!("`x-sealwright` has no `{other}` in rules"),
                 )
-                .hint("known are `hours` and `older-than`"));
+                .hint(format!(
+                    "known are hours, older-than, {}",
+                    annotations::KEYS.join(", ")
+                )));
             }
         }
     }

@@ -8,6 +8,17 @@ use crate::yaml::{Kind, Node, Number};
 
 pub(crate) fn correlation(node: &Node) -> Result<Correlation> {
     let meta = meta(node)?;
+    if let Some(ext) = node.get("x-sealwright") {
+        for (key, _) in ext.as_map("`x-sealwright`")? {
+            if !crate::annotations::KEYS.contains(&&*key.text) {
+                return Err(Error::new(
+                    key.at,
+                    format!("`x-sealwright` has no `{}` beside a correlation", key.text),
+                )
+                .hint(format!("known are {}", crate::annotations::KEYS.join(", "))));
+            }
+        }
+    }
     let Some(block) = node.get("correlation") else {
         return Err(Error::new(node.at, "there is no `correlation`"));
     };
@@ -223,6 +234,7 @@ fn kind(name: &str, at: &Node, block: &Node, c: &ConditionBlock) -> Result<Corre
             learn: span("learn")?.unwrap_or(0),
         },
         "x-dormant" => CorrelationKind::Dormant,
+        "x-changes" => CorrelationKind::Changes,
         "x-baseline" => CorrelationKind::Baseline {
             history: span("history")?.unwrap_or(7 * 86_400_000_000),
             factor: real("factor", 3.0)?,
@@ -241,7 +253,7 @@ fn kind(name: &str, at: &Node, block: &Node, c: &ConditionBlock) -> Result<Corre
                 Error::new(at.at, format!("there is no correlation type `{other}`")).hint(
                     "known are event_count, value_count, value_sum, value_avg, value_percentile, \
                  value_median, temporal, temporal_ordered, and the additions x-absence, \
-                 x-first-seen, x-dormant, x-baseline, x-impossible-travel",
+                 x-first-seen, x-dormant, x-changes, x-baseline, x-impossible-travel",
                 ),
             );
         }
@@ -260,11 +272,12 @@ fn check(kind: &CorrelationKind, block: &Node, c: &ConditionBlock, rules: &[Stri
             | K::ValueAvg
             | K::ValuePercentile(_)
             | K::ValueMedian
+            | K::Changes
     );
     if counts && c.bounds.is_empty() {
         return refuse("the condition needs one of gt, gte, lt, lte, eq, neq");
     }
-    if matches!(kind, K::ValueCount | K::FirstSeen { .. }) && c.fields.is_empty() {
+    if matches!(kind, K::ValueCount | K::FirstSeen { .. } | K::Changes) && c.fields.is_empty() {
         return refuse("the condition needs a `field`");
     }
     let one = matches!(

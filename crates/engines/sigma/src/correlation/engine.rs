@@ -181,7 +181,9 @@ impl Engine {
             let threshold = c.bounds.iter().map(|(_, n)| n.as_f64()).fold(0.0, f64::max);
             let counts = matches!(
                 c.kind,
-                CorrelationKind::EventCount | CorrelationKind::ValueCount
+                CorrelationKind::EventCount
+                    | CorrelationKind::ValueCount
+                    | CorrelationKind::Changes
             );
             #[allow(clippy::cast_precision_loss)]
             if counts && threshold >= settings.max_entries as f64 {
@@ -586,12 +588,14 @@ impl Engine {
         self.defs
             .iter()
             .map(|d| {
+                // What does not change its meaning does not cost its state.
                 let c = Correlation {
                     at: crate::Position::default(),
+                    meta: crate::model::Meta::default(),
                     ..d.correlation.clone()
                 };
                 let digest = blake3::hash(format!("{c:?}").as_bytes());
-                format!("{} {}", c.meta.key(), digest.to_hex())
+                format!("{} {}", d.correlation.meta.key(), digest.to_hex())
             })
             .collect()
     }
@@ -659,7 +663,7 @@ fn payload(c: &Correlation, field: &mut impl FnMut(&str) -> Vec<String>) -> Opti
             .map(Number::as_f64)
     };
     Some(match &c.kind {
-        K::ValueCount | K::FirstSeen { .. } => {
+        K::ValueCount | K::FirstSeen { .. } | K::Changes => {
             let mut key = Vec::new();
             for f in &c.fields {
                 key = encode(&key, field(f).first()?);

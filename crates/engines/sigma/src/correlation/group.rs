@@ -96,6 +96,8 @@ enum Body {
     Last(EventId),
     Buckets(Box<Buckets>),
     Travel(Box<Travelled>),
+    /// The value of the last event, and the latest changes.
+    Changes(Box<(Option<Box<str>>, Vec<At>)>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,6 +174,7 @@ impl Group {
                 values: Vec::new(),
             })),
             K::Dormant => Body::Last(EventId::default()),
+            K::Changes => Body::Changes(Box::default()),
             K::Baseline { .. } => Body::Buckets(Box::new(Buckets {
                 since: time,
                 list: Vec::new(),
@@ -403,6 +406,28 @@ impl Group {
                 }
                 self.fired = s.time;
                 Some(alert)
+            }
+            Body::Changes(state) => {
+                let Payload::Text(value) = s.payload else {
+                    return None;
+                };
+                let (last, changes) = &mut **state;
+                // What came before the window does not make a change within it.
+                let known = last
+                    .replace(value.clone())
+                    .filter(|_| before != i64::MIN && before >= from);
+                changes.retain(|(t, _)| *t >= from);
+                if known.is_some_and(|k| k != *value) {
+                    changes.push((s.time, s.id));
+                }
+                if changes.len() > least(c).clamp(1, caps.entries) {
+                    changes.remove(0);
+                }
+                let n = real(changes.len());
+                let all = changes.clone();
+                let holds = c.within(n);
+                self.edge(holds, s.time, c.timespan)
+                    .then(|| fired(s.time, all, n))
             }
             Body::Travel(t) => {
                 let CorrelationKind::ImpossibleTravel(p) = &c.kind else {

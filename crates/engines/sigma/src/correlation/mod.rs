@@ -40,6 +40,9 @@ pub enum CorrelationKind {
     },
     /// Addition `x-dormant`: an event of a group whose previous one is more than the timespan ago.
     Dormant,
+    /// Addition `x-changes`: how often the value of the condition's fields was another one than at
+    /// the group's event before.
+    Changes,
     /// Addition `x-baseline`: the count (or sum of the condition's field) within the timespan is
     /// at least `factor` times the mean of the same measure over the time before it.
     Baseline {

@@ -13,3 +13,4 @@ mod differential;
 mod limits;
 mod shared;
 mod tools;
+mod tuning;
