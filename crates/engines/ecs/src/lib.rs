@@ -9,12 +9,14 @@
 
 pub mod address;
 mod convert;
+mod derive;
 mod fingerprint;
 pub mod geo;
 pub mod input;
 mod json;
 pub mod mapping;
 mod normalise;
+mod render;
 pub mod schema;
 pub mod time;
 pub mod validate;

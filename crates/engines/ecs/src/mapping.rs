@@ -292,8 +292,15 @@ impl Tree {
             }
         };
         if existing == next {
-            let name = if part.starts_with(['*', '[']) { "" } else { part };
-            self.nodes.push(Node { name: name.into(), ..Node::default() });
+            let name = if part.starts_with(['*', '[']) {
+                ""
+            } else {
+                part
+            };
+            self.nodes.push(Node {
+                name: name.into(),
+                ..Node::default()
+            });
         }
         existing
     }

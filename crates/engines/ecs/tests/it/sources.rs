@@ -26,8 +26,8 @@ fn lines_of_logs() {
     let lines = [
         "Nov 25 20:59:58 web1 sshd[812]: Failed password for invalid user admin from 8.8.4.4 port 50022 ssh2",
         "Nov 25 20:59:59 web1 sshd[812]: Accepted publickey for ada from 8.8.4.4 port 50023 ssh2: ED25519 SHA256:x",
-        "<86>1 2026-11-25T21:00:00.123Z web1 sudo 99 - - ada : TTY=pts/0 ; PWD=/home/ada ; USER=root ; COMMAND=/usr/bin/id",
-        "Nov 25 21:00:01 web1 useradd[5]: new user: name=eve, UID=1001, GID=1001, home=/home/eve",
+        "<86>1 2026-11-25T21:00:00.123Z web1 sudo 99 - - ada : TTY=pts/0 ; PWD=/srv/ada ; USER=root ; COMMAND=/usr/bin/id",
+        "Nov 25 21:00:01 web1 useradd[5]: new user: name=eve, UID=1001, GID=1001, home=/srv/eve",
         "Nov 25 21:00:02 web1 nginx: 8.8.8.8 - - [25/Nov/2026:21:00:02 +0000] \"GET /admin?x=1 HTTP/1.1\" 403 12 \"-\" \"curl/8\"",
         "just words",
     ];

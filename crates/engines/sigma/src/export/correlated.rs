@@ -16,7 +16,7 @@ pub(super) fn export(
         )?;
     }
     if !c.aliases.is_empty() && language != Language::Eql {
-        no("chains, expressions", "aliases")?;
+        no("aliases", "a field has one name for all rules")?;
     }
     let mut conditions = Vec::new();
     for r in rules {
@@ -46,6 +46,10 @@ pub(super) fn export(
         notes,
     })
 }
+
+/// The row of [`super::table`] with the types that only this program has.
+const ADDITIONS: &str =
+    "x-absence, x-first-seen, x-dormant, x-changes, x-baseline, x-impossible-travel";
 
 fn seconds(c: &Correlation) -> i64 {
     (c.timespan / 1_000_000).max(1)
@@ -123,7 +127,9 @@ fn esql(c: &Correlation, conditions: &[String]) -> Part {
                 .collect();
             format!("COUNT_DISTINCT(CASE({}))", cases.join(", "))
         }
-        _ => return no("temporal_ordered", "ES|QL does not know this correlation"),
+        K::ValueCount => return no("several fields in value_count", "ES|QL counts one field"),
+        K::TemporalOrdered => return no("temporal_ordered", "ES|QL knows no order"),
+        _ => return no(ADDITIONS, "ES|QL does not know this correlation"),
     };
     let mut by = vec![format!(
         "window = DATE_TRUNC({} seconds, @timestamp)",
@@ -139,6 +145,12 @@ fn esql(c: &Correlation, conditions: &[String]) -> Part {
 }
 
 fn spl(c: &Correlation, conditions: &[String]) -> Part {
+    if !c.immediate() {
+        return no(
+            "lt, lte, eq, neq in correlations",
+            "`streamstats` judges at each event, not when the window has closed",
+        );
+    }
     let field = || format!("\"{}\"", c.fields.first().cloned().unwrap_or_default());
     let mut before = String::new();
     let measure = match &c.kind {
@@ -163,7 +175,9 @@ fn spl(c: &Correlation, conditions: &[String]) -> Part {
                 .collect();
             "dc(rule)".to_owned()
         }
-        _ => return no("temporal_ordered", "SPL does not know this correlation"),
+        K::ValueCount => return no("several fields in value_count", "`dc` counts one field"),
+        K::TemporalOrdered => return no("temporal_ordered", "`streamstats` knows no order"),
+        _ => return no(ADDITIONS, "SPL does not know this correlation"),
     };
     let source = if before.is_empty() {
         either(conditions, " OR ")

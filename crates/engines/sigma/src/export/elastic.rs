@@ -128,6 +128,8 @@ impl Dialect for Lucene {
                 self.text = true;
                 format!("{f}:{}", write(pattern, "*", "?", lucene_char))
             }
+            // A minus in front would be the operator.
+            Test::Number(_, text) if text.starts_with('-') => format!("{f}:\"{text}\""),
             Test::Number(_, text) => format!("{f}:{text}"),
             Test::Bool(b) => format!("{f}:{b}"),
             Test::Null | Test::Exists(false) => format!("(NOT _exists_:{f})"),
@@ -142,7 +144,13 @@ impl Dialect for Lucene {
                 }
             },
             Test::Cidr(n) => format!("{f}:\"{}/{}\"", n.address, n.prefix),
-            Test::Compare(c, n) => format!("{f}:{}{}", sign(*c).replace("==", ""), n.as_f64()),
+            Test::Compare(c, n) => match (c, n.as_f64()) {
+                (Compare::Less, n) => format!("{f}:[* TO {n}}}"),
+                (Compare::LessEqual, n) => format!("{f}:[* TO {n}]"),
+                (Compare::Greater, n) => format!("{f}:{{{n} TO *]"),
+                (Compare::GreaterEqual, n) => format!("{f}:[{n} TO *]"),
+                (Compare::Equal, n) => format!("{f}:\"{n}\""),
+            },
             Test::FieldRef { .. } => return no("fieldref", "Lucene does not compare fields"),
             Test::Time { .. } => return no("time parts", "Lucene has no functions"),
         })

@@ -326,6 +326,36 @@ pub fn table() -> Vec<(&'static str, [&'static str; 4])> {
             [NO_COUNT, "order cannot be left open", "fixed windows", ""],
         ),
         ("temporal_ordered", [NO_COUNT, "", "no order", "no order"]),
+        (
+            "lt, lte, eq, neq in correlations",
+            [
+                NO_COUNT,
+                NO_COUNT,
+                "fixed windows, and none without events",
+                "judged at each event, not when the window has closed",
+            ],
+        ),
+        (
+            "several fields in value_count",
+            [NO_COUNT, NO_COUNT, "counts one field", "counts one field"],
+        ),
+        (
+            "aliases",
+            [
+                NO_COUNT,
+                "",
+                "one name for all rules",
+                "one name for all rules",
+            ],
+        ),
+        (
+            "one alert while a condition stays fulfilled",
+            [NO_COUNT, "", "one for each window", "one for each event"],
+        ),
         ("chains, expressions", ["not exported"; 4]),
+        (
+            "x-absence, x-first-seen, x-dormant, x-changes, x-baseline, x-impossible-travel",
+            ["no counterpart"; 4],
+        ),
     ]
 }

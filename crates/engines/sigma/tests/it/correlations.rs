@@ -463,6 +463,7 @@ fn all_kinds() -> Collection {
         ("x-absence", "fail, ok", ""),
         ("x-first-seen", "any", "condition: {field: n}"),
         ("x-dormant", "any", ""),
+        ("x-changes", "any", "condition: {field: n, gte: 2}"),
         (
             "x-baseline",
             "any",
