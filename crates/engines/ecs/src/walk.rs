@@ -59,9 +59,10 @@ impl<'a, 'm> Walk<'a, 'm> {
                 if !first {
                     self.write(",");
                 }
-                let child = self.mapping.tree.member(node, name);
+                let mapping = self.mapping;
+                let child = mapping.tree.member(node, name);
                 // Some pipelines write names in lower case: what stays has the source's spelling.
-                match child.map(|c| &*self.mapping.tree.node(c).name) {
+                match child.map(|c| &*mapping.tree.node(c).name) {
                     Some(known) if known != name && known.eq_ignore_ascii_case(name) => {
                         self.write("\"");
                         self.write(known);

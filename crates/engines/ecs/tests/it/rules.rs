@@ -285,5 +285,10 @@ fn behaviours_are_found_in_given_events() {
         text.push_str(&format!("{log}: {f}/{t}, {s}/{n}, {other}\n"));
     }
     println!("{text}\n{}", misses.join("\n"));
-    insta::assert_snapshot!(text);
+    // What was measured lies above; a change that loses a tenth of it is no accident.
+    let sum = |i: usize| table.values().map(|row| row[i]).sum::<u32>();
+    let (true_events, found, false_events, silent) = (sum(0), sum(1), sum(2), sum(3));
+    assert!(found * 10 >= true_events * 9, "{text}");
+    assert!(silent * 10 >= false_events * 8, "{text}");
+    assert!(true_events >= 500 && false_events >= 400, "{text}");
 }

@@ -144,13 +144,7 @@ impl Dialect for Lucene {
                 }
             },
             Test::Cidr(n) => format!("{f}:\"{}/{}\"", n.address, n.prefix),
-            Test::Compare(c, n) => match (c, n.as_f64()) {
-                (Compare::Less, n) => format!("{f}:[* TO {n}}}"),
-                (Compare::LessEqual, n) => format!("{f}:[* TO {n}]"),
-                (Compare::Greater, n) => format!("{f}:{{{n} TO *]"),
-                (Compare::GreaterEqual, n) => format!("{f}:[{n} TO *]"),
-                (Compare::Equal, n) => format!("{f}:\"{n}\""),
-            },
+            Test::Compare(c, n) => format!("{f}:{}{}", sign(*c).replace("==", ""), n.as_f64()),
             Test::FieldRef { .. } => return no("fieldref", "Lucene does not compare fields"),
             Test::Time { .. } => return no("time parts", "Lucene has no functions"),
         })
