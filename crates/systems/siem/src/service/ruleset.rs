@@ -341,6 +341,7 @@ pub fn kind(correlation: &Correlation) -> &'static str {
         CorrelationKind::Absence => "x-absence",
         CorrelationKind::FirstSeen { .. } => "x-first-seen",
         CorrelationKind::Dormant => "x-dormant",
+        CorrelationKind::Changes => "x-changes",
         CorrelationKind::Baseline { .. } => "x-baseline",
         CorrelationKind::ImpossibleTravel(_) => "x-impossible-travel",
     }
