@@ -20,7 +20,8 @@ const OWNER = { email: "owner@example.com", password: "correct horse battery sta
 // Pages that are there as soon as the console is.
 const FIXED = [
   "/console", "/console/billing", "/console/billing/tenants", "/console/billing/meters",
-  "/console/billing/price-books", "/console/billing/invoices", "/console/ledger",
+  "/console/billing/price-books", "/console/billing/invoices", "/console/billing/budgets",
+  "/console/billing/anomalies", "/console/ledger",
   "/console/siem", "/console/siem/alerts", "/console/siem/incidents", "/console/siem/hunt",
   "/console/siem/rules", "/console/siem/sources", "/console/siem/suppressions",
   "/console/dlp", "/console/dlp/findings", "/console/dlp/scans", "/console/dlp/scans/coverage",
@@ -43,6 +44,8 @@ const FOUND = [
   ["/console/billing/invoices?state=draft", /^\/console\/billing\/invoices\/inv_/],
   ["/console/billing/invoices?state=finalised", /^\/console\/billing\/invoices\/inv_/],
   ["/console/billing/invoices?state=overdue", /^\/console\/billing\/invoices\/inv_/],
+  ["/console/billing/budgets", /^\/console\/billing\/budgets\/[^/?]+/],
+  ["/console/billing/anomalies", /^\/console\/billing\/anomalies\/ano_/],
   ["FINALISED", /\/usage\/\d+$|\/usage\/\d+\?/],
   ["USAGE", /\/usage\/\d+\/\d+/],
   ["/console/ledger", /^\/console\/ledger\/led_/],

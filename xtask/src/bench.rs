@@ -61,6 +61,20 @@ const BENCHES: &[Bench] = &[
         about: "scanning bytes, against Kingfisher and gitleaks",
         postgres: false,
     },
+    Bench {
+        name: "forecast",
+        package: "sealwright-forecast",
+        example: "bench_forecast",
+        about: "anomalies and forecasts, against NAB's baseline, statsforecast and numpy",
+        postgres: false,
+    },
+    Bench {
+        name: "budget",
+        package: "sealwright-billing",
+        example: "bench_budget",
+        about: "budget checks over loopback while intake runs, against a SELECT in PostgreSQL",
+        postgres: true,
+    },
 ];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -93,6 +107,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .args(&args.rest);
     if let Some(server) = &server {
         command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
+    }
+    if bench.name == "forecast"
+        && let Some(python) = crate::setup::statsforecast()?
+    {
+        command.env("SEALWRIGHT_STATSFORECAST_PYTHON", python);
     }
     if args.output == "json" {
         return call(&mut command);

@@ -154,3 +154,23 @@ pub(crate) fn aiosmtpd() -> Result<()> {
     }
     Ok(())
 }
+
+/// A Python with statsforecast, the peer of `bench forecast`, in a virtual environment.
+pub(crate) fn statsforecast() -> Result<Option<PathBuf>> {
+    if !exists("python3") {
+        eprintln!("skipped: statsforecast (no python3)");
+        return Ok(None);
+    }
+    let venv = target().join("venv-statsforecast");
+    let python = venv.join("bin/python");
+    if !venv.join("bin/pip").is_file() {
+        call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    call(Command::new(venv.join("bin/pip")).args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "statsforecast==2.1.1",
+    ]))?;
+    Ok(Some(python))
+}

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use sealwright_access::{AccessPolicy, AccessService};
 use sealwright_billing::consume::Metering;
+use sealwright_billing::service::anomaly::AnomalyService;
+use sealwright_billing::service::budget::{BoardPolicy, BudgetService, Touched};
 use sealwright_billing::service::invoice::{InvoiceService, InvoiceTerms};
 use sealwright_billing::service::meter::MeterService;
 use sealwright_billing::service::price_book::PriceBookService;
@@ -65,6 +67,7 @@ pub(crate) struct State {
     pub(crate) meters: Arc<MeterService>,
     pub(crate) usage: UsageService,
     pub(crate) books: PriceBookService,
+    pub(crate) anomalies: AnomalyService,
     _locks: Vec<DataLock>,
 }
 
@@ -128,6 +131,13 @@ impl State {
             MeterService::load(store.clone(), Arc::clone(&ledger), Arc::clone(&clock)).await?;
         let usage = UsageService::new(store.clone(), Arc::clone(&meters));
         let books = PriceBookService::new(store.clone(), Arc::clone(&ledger), Arc::clone(&clock));
+        let anomalies = AnomalyService::new(
+            store.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&clock),
+            usage.clone(),
+            access.directory().clone(),
+        );
         Ok(Self {
             config,
             folder,
@@ -140,6 +150,7 @@ impl State {
             meters,
             usage,
             books,
+            anomalies,
             _locks: locks,
         })
     }
@@ -164,6 +175,7 @@ pub(crate) struct Installation {
     pub(crate) lake_writer: Arc<LakeWriter>,
     pub(crate) metering: Arc<StoreConsumer<Metering>>,
     pub(crate) invoices: Arc<InvoiceService>,
+    pub(crate) budgets: Arc<BudgetService>,
     pub(crate) history: Arc<LakeHistory>,
     pub(crate) detection: Arc<StoreConsumer<Consuming>>,
     pub(crate) siem: Siem,
@@ -190,10 +202,11 @@ impl Installation {
         let intake = Intake::start(Arc::clone(&log), checks, Arc::clone(&state.clock), options);
         let lake = open_lake(&state).await?;
         let lake_writer = Arc::new(LakeWriter::new(lake.clone(), WritePolicy::default()));
+        let touched = Arc::new(Touched::default());
         let metering = Arc::new(StoreConsumer::new(
             state.store.clone(),
             Arc::clone(&state.clock),
-            Metering::new(Arc::clone(&state.meters)),
+            Metering::new(Arc::clone(&state.meters)).telling(Arc::clone(&touched)),
         ));
         let history = Arc::new(LakeHistory::new(
             lake.clone(),
@@ -227,6 +240,22 @@ impl Installation {
             Arc::clone(&state.clock),
             Consuming(detection),
         ));
+        let billing = &state.config.billing;
+        let budgets = Arc::new(BudgetService::new(
+            state.store.clone(),
+            Arc::clone(&state.ledger),
+            Arc::clone(&state.clock),
+            state.usage.clone(),
+            Arc::clone(&invoices),
+            touched,
+            BoardPolicy {
+                stale_after: billing.budget_stale_after.micros(),
+                when_unread: billing
+                    .budget_when_unread
+                    .parse()
+                    .map_err(|why| anyhow::anyhow!("billing.budget_when_unread: {why}"))?,
+            },
+        ));
         Ok(Self {
             state,
             log,
@@ -236,6 +265,7 @@ impl Installation {
             lake_writer,
             metering,
             invoices,
+            budgets,
             history,
             detection,
             siem,

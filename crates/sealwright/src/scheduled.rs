@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sealwright_access::AccessService;
+use sealwright_billing::service::anomaly::AnomalyService;
 use sealwright_billing::service::invoice::InvoiceService;
+use sealwright_core::TenantScope;
 use sealwright_core::clock::DAY;
 use sealwright_intake::{IntakeLog, TrimTo};
 use sealwright_jobs::{
@@ -104,6 +106,14 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             )
             .scheduled(every("50 2 * * *")?, CatchUp::Once),
             notify: installation.state.notify.clone(),
+        }),
+        Arc::new(AnomalyEvaluation {
+            spec: JobSpec::new(
+                "billing.anomaly",
+                "Looks for usage out of the ordinary, by day and by hour.",
+            )
+            .scheduled(every("20 * * * *")?, CatchUp::Once),
+            anomalies: installation.state.anomalies.clone(),
         }),
         Arc::new(AccessHousekeeping {
             spec: JobSpec::new(
@@ -337,5 +347,26 @@ impl Job for AccessHousekeeping {
     async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
         self.access.housekeeping().await.map_err(failed)?;
         Ok(Value::Null)
+    }
+}
+
+struct AnomalyEvaluation {
+    spec: JobSpec,
+    anomalies: AnomalyService,
+}
+
+#[async_trait]
+impl Job for AnomalyEvaluation {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
+        let done = self
+            .anomalies
+            .evaluate(TenantScope::All, "job:billing.anomaly")
+            .await
+            .map_err(failed)?;
+        serde_json::to_value(done).map_err(failed)
     }
 }

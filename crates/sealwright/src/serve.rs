@@ -11,7 +11,9 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use sealwright_access::recent::RecentKeys;
 use sealwright_access::{Action, Principal};
+use sealwright_billing::service::budget::BudgetWatch;
 use sealwright_core::Problem;
 use sealwright_events::ReadLimit;
 use sealwright_intake::PerMinute;
@@ -202,6 +204,11 @@ pub(crate) fn background(
         let token = stop.clone();
         tasks.spawn(async move { deliverer.work(workers, token).await });
     }
+    let watch = BudgetWatch::new(
+        Arc::clone(&installation.budgets),
+        Arc::clone(&installation.events),
+    );
+    tasks.spawn(watch.run(stop.clone()));
     let config = &installation.state.config.jobs;
     if config.enabled {
         let runner = Runner::new(jobs.clone(), process_name());
@@ -349,6 +356,11 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
             state.access.clone(),
             sealwright_access::http::authenticate,
         ));
+    let (request_path, _) = systems::request_path(installation).split_for_parts();
+    let request_path = request_path.layer(from_fn_with_state(
+        RecentKeys::new(state.access.clone()),
+        sealwright_access::recent::authenticate,
+    ));
     let open = Router::new()
         .route("/", get(|| async { Redirect::to("/console") }))
         .merge(health(installation, metrics))
@@ -361,6 +373,7 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
         .merge(sealwright_web::theme::router());
     let whole = Router::new()
         .merge(intake)
+        .merge(request_path)
         .merge(with_principal)
         .merge(open)
         .fallback(|| async { Problem::not_found("there is nothing at this address") })

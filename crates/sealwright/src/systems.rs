@@ -35,12 +35,19 @@ fn dlp(installation: &Installation) -> DlpApi {
     }
 }
 
+/// What callers ask before each of their requests: answered from memory.
+pub(crate) fn request_path(installation: &Installation) -> OpenApiRouter {
+    sealwright_billing::api::check_router().with_state(billing(installation))
+}
+
 fn billing(installation: &Installation) -> BillingApi {
     let state = &installation.state;
     BillingApi {
         usage: state.usage.clone(),
         books: state.books.clone(),
         invoices: Arc::clone(&installation.invoices),
+        budgets: Arc::clone(&installation.budgets),
+        anomalies: state.anomalies.clone(),
         directory: state.access.directory().clone(),
         clock: Arc::clone(&state.clock),
     }
@@ -57,6 +64,8 @@ pub(crate) fn billing_services(
         directory: state.access.directory().clone(),
         clock: Arc::clone(&state.clock),
         invoices: installation.map(|all| Arc::clone(&all.invoices)),
+        budgets: installation.map(|all| Arc::clone(&all.budgets)),
+        anomalies: state.anomalies.clone(),
         importer: installation.map(importer),
     }
 }
@@ -91,6 +100,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     for part in [
         sealwright_dlp::api::router().into_openapi(),
         sealwright_siem::api::router().into_openapi(),
+        sealwright_billing::api::check_router().into_openapi(),
         sealwright_access::api::router().into_openapi(),
         sealwright_jobs::api::router().into_openapi(),
         sealwright_notify::api::router().into_openapi(),
@@ -118,6 +128,8 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         usage: state.usage.clone(),
         books: state.books.clone(),
         invoices: Arc::clone(&installation.invoices),
+        budgets: Arc::clone(&installation.budgets),
+        anomalies: state.anomalies.clone(),
         directory: state.access.directory().clone(),
         clock: Arc::clone(&state.clock),
         chrome: Arc::clone(&chrome),

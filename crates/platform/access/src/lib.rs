@@ -18,6 +18,7 @@ mod model;
 pub mod pages;
 mod password;
 mod principal;
+pub mod recent;
 mod role;
 mod secret;
 mod service;

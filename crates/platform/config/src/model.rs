@@ -218,6 +218,10 @@ sections! {
     billing: Billing {
         /// Days from the end of the period until an invoice is due.
         invoice_due_days: u32 = "30",
+        /// Usage older than this is not taken for the present usage by budget checks: they then say that it is unknown, and answer by the budget's policy for that.
+        budget_stale_after: Length = "10s",
+        /// What budget checks answer before the budgets were read for the first time: allow, throttle or stop.
+        budget_when_unread: String = "allow",
     }
     /// Detection.
     siem: Siem {

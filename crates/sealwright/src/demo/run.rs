@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use sealwright_access::{NewTenant, Principal};
-use sealwright_billing::model::InvoiceState;
+use sealwright_billing::model::budget::{BudgetTerms, Measure};
+use sealwright_billing::model::{InvoiceState, Span};
 use sealwright_billing::service::usage::{month_start, next_month};
 use sealwright_config::Config;
 use sealwright_core::{TenantId, TenantScope, UnixMicros};
@@ -224,6 +225,8 @@ async fn fill(installation: &Installation, consumers: Consumers) -> Result<Summa
     append(installation, events, &tenants).await?;
     consumers.done(installation).await?;
     invoices(installation, from, now).await?;
+    budgets(installation, &tenants, now).await?;
+    state.anomalies.evaluate(TenantScope::All, ACTOR).await?;
     state.settle().await?;
     let everything = sealwright_billing::model::Span {
         from,
@@ -340,6 +343,34 @@ async fn invoices(installation: &Installation, from: UnixMicros, now: UnixMicros
         month = next_month(month);
     }
     service.mark_overdue(ACTOR).await?;
+    Ok(())
+}
+
+/// Every third tenant has a budget: what last month cost, times a factor of its own, so that some are on their way
+/// through the thresholds while the month goes on.
+async fn budgets(installation: &Installation, tenants: &[TenantId], now: UnixMicros) -> Result<()> {
+    let this = month_start(now);
+    let last = Span {
+        from: month_start(this.plus(-1)),
+        to: this,
+    };
+    for (number, tenant) in tenants.iter().enumerate().step_by(3) {
+        let cost = installation.invoices.estimate(*tenant, last).await?.amount;
+        let percent = [125, 80, 100, 60][(number / 3) % 4];
+        let minor = cost.minor().saturating_mul(percent) / 100;
+        // A round figure, as a person would set it; a tenant that cost nothing has none.
+        let round = (minor / 1_000).max(1) * 1_000;
+        if cost.minor() == 0 {
+            continue;
+        }
+        let limit = sealwright_money::Money::from_minor(round, cost.currency());
+        let code = cost.currency().code();
+        let terms = BudgetTerms::new(Measure::Amount, &limit.amount(), Some(code));
+        installation
+            .budgets
+            .set(*tenant, terms, None, ACTOR)
+            .await?;
+    }
     Ok(())
 }
 

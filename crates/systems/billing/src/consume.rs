@@ -11,6 +11,7 @@ use sealwright_meter::{Aggregate, canonical_dimensions};
 use sealwright_store::Tx;
 
 use crate::model::{Span, UsageKey};
+use crate::service::budget::Touched;
 use crate::service::meter::{MeterService, located};
 use crate::store::usage::{self, Late, Unmetered, UsageRow};
 
@@ -21,6 +22,7 @@ pub const CONSUMER: &str = "billing-metering";
 #[derive(Debug)]
 pub struct Metering {
     meters: Arc<MeterService>,
+    touched: Option<Arc<Touched>>,
 }
 
 /// What a batch of events adds to one usage row.
@@ -45,7 +47,19 @@ pub fn read_hours(text: &str) -> Result<Hours, serde_json::Error> {
 impl Metering {
     /// A consumer that meters with the meters in force.
     pub fn new(meters: Arc<MeterService>) -> Self {
-        Self { meters }
+        Self {
+            meters,
+            touched: None,
+        }
+    }
+
+    /// Tells `touched` after each commit which tenants used something.
+    #[must_use]
+    pub fn telling(self, touched: Arc<Touched>) -> Self {
+        Self {
+            touched: Some(touched),
+            ..self
+        }
     }
 
     fn collect(
@@ -192,6 +206,12 @@ impl Effect for Metering {
         usage::put_unmetered(tx, &unmetered).await?;
         usage::put_late(tx, &late).await?;
         Ok(())
+    }
+
+    async fn committed(&self, events: &[StoredEvent]) {
+        if let (Some(touched), Some(last)) = (&self.touched, events.last()) {
+            touched.add(events.iter().map(|event| event.tenant), last.offset + 1);
+        }
     }
 }
 

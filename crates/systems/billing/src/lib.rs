@@ -12,4 +12,4 @@ pub mod verify;
 
 /// The tables of this crate.
 pub const COMPONENT: sealwright_store::Component =
-    sealwright_store::migrations!("billing", 1 => "0001_init");
+    sealwright_store::migrations!("billing", 1 => "0001_init", 2 => "0002_budget_anomaly");

@@ -1,5 +1,8 @@
 //! Types and states of billing.
 
+pub mod anomaly;
+pub mod budget;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;

@@ -15,7 +15,10 @@ use sealwright_access::{
 };
 use sealwright_billing::consume::Metering;
 use sealwright_billing::model::Invoice;
+use sealwright_billing::model::budget::{BudgetTerms, Measure};
 use sealwright_billing::pages::{BillingPages, Notice, Notices};
+use sealwright_billing::service::anomaly::AnomalyService;
+use sealwright_billing::service::budget::{BoardPolicy, BudgetService, Touched};
 use sealwright_billing::service::invoice::{InvoiceService, InvoiceTerms};
 use sealwright_billing::service::meter::MeterService;
 use sealwright_billing::service::price_book::PriceBookService;
@@ -98,6 +101,8 @@ pub(crate) struct World {
     pub(crate) access: AccessService,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) invoices: Arc<InvoiceService>,
+    pub(crate) budgets: Arc<BudgetService>,
+    pub(crate) anomalies: AnomalyService,
     pub(crate) clock: ManualClock,
     pages: Arc<BillingPages>,
     nav: Arc<Nav>,
@@ -291,11 +296,29 @@ impl World {
             directory.clone(),
             InvoiceTerms::default(),
         ));
+        let budgets = Arc::new(BudgetService::new(
+            store.store.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&shared),
+            usage.clone(),
+            Arc::clone(&invoices),
+            Arc::new(Touched::default()),
+            BoardPolicy::default(),
+        ));
+        let anomalies = AnomalyService::new(
+            store.store.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(&shared),
+            usage.clone(),
+            directory.clone(),
+        );
         let nav = Arc::new(nav());
         let pages = Arc::new(BillingPages {
             usage,
             books,
             invoices: Arc::clone(&invoices),
+            budgets: Arc::clone(&budgets),
+            anomalies: anomalies.clone(),
             directory,
             clock: shared,
             chrome: Arc::<Nav>::clone(&nav),
@@ -305,13 +328,51 @@ impl World {
             access,
             ledger,
             invoices,
+            budgets,
+            anomalies,
             clock,
             pages,
             nav,
         };
         world.bill(&ids).await;
+        world.limit(&ids).await;
         world.ledger.sequence().await.unwrap();
         world
+    }
+
+    /// Budgets for the first tenants, and a look for anomalies.
+    async fn limit(&self, ids: &[TenantId]) {
+        let month = sealwright_billing::model::Span {
+            from: at("2026-11-01T00:00:00Z"),
+            to: at("2026-12-01T00:00:00Z"),
+        };
+        // Shares of the limit that are used by now: on the way, slowed down, stopped.
+        for (tenant, percent) in ids.iter().zip([61, 97, 131]) {
+            let Ok(estimate) = self.invoices.estimate(*tenant, month).await else {
+                continue;
+            };
+            let minor = (estimate.amount.minor() * 100 / percent).max(1);
+            let currency = estimate.amount.currency();
+            let limit = sealwright_money::Money::from_minor(minor, currency).amount();
+            let terms = BudgetTerms::new(Measure::Amount, &limit, Some(currency.code()));
+            self.budgets
+                .set(*tenant, terms, None, "user:usr_owner")
+                .await
+                .unwrap();
+        }
+        if let Some(first) = ids.first() {
+            let terms = BudgetTerms::new(
+                Measure::Meter("database.queries".to_owned()),
+                "900000000",
+                None,
+            );
+            let set = self.budgets.set(*first, terms, None, "user:usr_owner");
+            set.await.unwrap();
+        }
+        self.anomalies
+            .evaluate(TenantScope::All, "job:billing.anomaly")
+            .await
+            .unwrap();
     }
 
     async fn bill(&self, ids: &[TenantId]) {

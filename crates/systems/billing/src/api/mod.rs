@@ -1,5 +1,7 @@
-//! HTTP: `/api/billing/{usage,meters,price-books,subscriptions,invoices}`.
+//! HTTP: `/api/billing/{usage,meters,price-books,subscriptions,invoices,budgets,anomalies}`.
 
+mod anomaly;
+mod budget;
 mod input;
 mod invoice;
 mod meter;
@@ -17,6 +19,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::service::anomaly::AnomalyService;
+use crate::service::budget::BudgetService;
 use crate::service::invoice::InvoiceService;
 use crate::service::price_book::PriceBookService;
 use crate::service::usage::UsageService;
@@ -30,6 +34,10 @@ pub struct BillingApi {
     pub books: PriceBookService,
     /// Invoices.
     pub invoices: Arc<InvoiceService>,
+    /// Budgets.
+    pub budgets: Arc<BudgetService>,
+    /// Anomalies.
+    pub anomalies: AnomalyService,
     /// Tenants.
     pub directory: TenantDirectory,
     /// The present.
@@ -56,6 +64,19 @@ pub fn router() -> OpenApiRouter<BillingApi> {
         .routes(routes!(invoice::document))
         .routes(routes!(invoice::bundle))
         .routes(routes!(invoice::evidence))
+        .routes(routes!(budget::list))
+        .routes(routes!(budget::show, budget::put))
+        .routes(routes!(budget::remove))
+        .routes(routes!(anomaly::list))
+        .routes(routes!(anomaly::evaluate))
+        .routes(routes!(anomaly::show, anomaly::decide))
+        .routes(routes!(anomaly::settings, anomaly::put_settings))
+}
+
+/// The request path's own route. It stands apart so that the server can put a cheaper authentication around it
+/// than a look-up for each request.
+pub fn check_router() -> OpenApiRouter<BillingApi> {
+    OpenApiRouter::new().routes(routes!(budget::check))
 }
 
 /// Whether billing works.

@@ -1,5 +1,7 @@
 //! `sealwright billing …`: on the data folder, or on files alone.
 
+mod anomaly;
+mod budget;
 mod invoice;
 mod meter;
 mod output;
@@ -16,10 +18,14 @@ use sealwright_access::TenantDirectory;
 use sealwright_core::{Clock, TenantId, TenantScope, UnixMicros};
 
 use crate::service::BillingError;
+use crate::service::anomaly::AnomalyService;
+use crate::service::budget::BudgetService;
 use crate::service::import::{ImportError, Importer};
 use crate::service::invoice::InvoiceService;
 use crate::service::price_book::PriceBookService;
 use crate::service::usage::UsageService;
+pub use anomaly::AnomalyCommand;
+pub use budget::BudgetCommand;
 pub use invoice::InvoiceCommand;
 pub use meter::MeterCommand;
 pub use output::Output;
@@ -31,7 +37,7 @@ pub use usage::{ImportArgs, ShowArgs, TopArgs, UsageCommand};
 /// Who the ledger names for what a command did.
 pub const ACTOR: &str = "local:cli";
 
-/// Usage, meters, price books, invoices
+/// Usage, meters, price books, invoices, budgets, anomalies
 #[derive(Debug, Clone, Subcommand)]
 pub enum BillingCommand {
     /// Rate a usage file with a plan file; needs no data folder
@@ -66,6 +72,18 @@ pub enum BillingCommand {
         #[command(subcommand)]
         command: InvoiceCommand,
     },
+    /// What tenants may use in a month
+    Budget {
+        /// What about it.
+        #[command(subcommand)]
+        command: BudgetCommand,
+    },
+    /// Usage out of the ordinary
+    Anomaly {
+        /// What about it.
+        #[command(subcommand)]
+        command: AnomalyCommand,
+    },
 }
 
 /// What a command needs to be opened before it can run.
@@ -87,7 +105,10 @@ impl BillingCommand {
             | Self::PriceBook {
                 command: PriceBookCommand::Check { .. },
             } => Needs::Nothing,
-            Self::Usage { .. } | Self::Invoice { .. } => Needs::Everything,
+            Self::Usage { .. }
+            | Self::Invoice { .. }
+            | Self::Budget { .. }
+            | Self::Anomaly { .. } => Needs::Everything,
             Self::Meter { .. } | Self::PriceBook { .. } | Self::Subscription { .. } => Needs::State,
         }
     }
@@ -134,6 +155,10 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Invoices; with [`Needs::Everything`].
     pub invoices: Option<Arc<InvoiceService>>,
+    /// Budgets; with [`Needs::Everything`].
+    pub budgets: Option<Arc<BudgetService>>,
+    /// Anomalies.
+    pub anomalies: AnomalyService,
     /// Imports; with [`Needs::Everything`].
     pub importer: Option<Importer>,
 }
@@ -204,6 +229,8 @@ pub async fn run(
             subscription::run(services, command, output).await
         }
         BillingCommand::Invoice { command } => invoice::run(services, command, output).await,
+        BillingCommand::Budget { command } => budget::run(services, command, output).await,
+        BillingCommand::Anomaly { command } => anomaly::run(services, command, output).await,
     }
 }
 

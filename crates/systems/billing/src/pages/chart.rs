@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sealwright_core::UnixMicros;
 use sealwright_core::clock::DAY;
-use sealwright_meter::{Aggregation, MeterDef};
+use sealwright_meter::MeterDef;
 use sealwright_money::Decimal;
 use sealwright_web::TimeRange;
 use sealwright_web::chart::{Kind, Point, TimeChart};
@@ -33,13 +33,7 @@ pub(super) fn word(grain: Grain) -> &'static str {
     }
 }
 
-/// Whether no event means nothing was used, rather than nothing is known.
-pub(super) fn adds_up(aggregation: Aggregation) -> bool {
-    matches!(
-        aggregation,
-        Aggregation::Sum | Aggregation::Count | Aggregation::Unique
-    )
-}
+pub(super) use crate::service::meter::adds_up;
 
 /// The exact value of a point.
 pub(super) fn value(point: &UsagePoint) -> Option<Decimal> {

@@ -1,6 +1,8 @@
 //! The console's pages of billing, under `/console/billing`, and the page of the day.
 
 mod act;
+mod anomaly;
+mod budget;
 mod chart;
 mod evidence;
 mod invoice;
@@ -24,6 +26,8 @@ use sealwright_web::ChromeSource;
 
 pub use today::{Notice, Notices};
 
+use crate::service::anomaly::AnomalyService;
+use crate::service::budget::BudgetService;
 use crate::service::invoice::InvoiceService;
 use crate::service::price_book::PriceBookService;
 use crate::service::usage::UsageService;
@@ -36,6 +40,10 @@ pub struct BillingPages {
     pub books: PriceBookService,
     /// Invoices, and the ledger that they are sealed in.
     pub invoices: Arc<InvoiceService>,
+    /// Budgets.
+    pub budgets: Arc<BudgetService>,
+    /// Anomalies.
+    pub anomalies: AnomalyService,
     /// Tenants.
     pub directory: TenantDirectory,
     /// The present.
@@ -45,12 +53,14 @@ pub struct BillingPages {
 }
 
 /// The pages of billing, as tabs.
-const TABS: [(&str, &str); 5] = [
+const TABS: [(&str, &str); 7] = [
     ("Overview", "/console/billing"),
     ("Tenants", "/console/billing/tenants"),
     ("Meters", "/console/billing/meters"),
     ("Price books", "/console/billing/price-books"),
     ("Invoices", "/console/billing/invoices"),
+    ("Budgets", "/console/billing/budgets"),
+    ("Anomalies", "/console/billing/anomalies"),
 ];
 
 impl BillingPages {
@@ -78,6 +88,17 @@ impl BillingPages {
             .route(
                 "/console/billing/invoices/{id}/usage/{row}/{offset}",
                 get(evidence::event),
+            )
+            .route("/console/billing/budgets", get(budget::list))
+            .route(
+                "/console/billing/budgets/{slug}",
+                get(budget::show).post(budget::set),
+            )
+            .route("/console/billing/anomalies", get(anomaly::list))
+            .route("/console/billing/anomalies/{id}", get(anomaly::show))
+            .route(
+                "/console/billing/anomalies/{id}/{action}",
+                post(anomaly::act),
             )
             .with_state(self)
     }

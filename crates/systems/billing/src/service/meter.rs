@@ -223,3 +223,13 @@ impl Admit for MeterService {
         }
     }
 }
+
+/// Whether values add up over time, so that no event means that nothing was used rather than that nothing
+/// is known.
+pub fn adds_up(aggregation: sealwright_meter::Aggregation) -> bool {
+    use sealwright_meter::Aggregation;
+    matches!(
+        aggregation,
+        Aggregation::Sum | Aggregation::Count | Aggregation::Unique
+    )
+}

@@ -1,5 +1,7 @@
 //! Use cases of billing; one file a noun.
 
+pub mod anomaly;
+pub mod budget;
 pub mod import;
 pub mod invoice;
 pub mod meter;

@@ -6,8 +6,13 @@
     missing_docs
 )]
 
+mod anomaly;
+mod budget;
 mod cli;
+mod gateway;
 mod import;
+mod limits_api;
+mod office;
 mod pages;
 mod render;
 mod sample;

@@ -134,6 +134,13 @@ async fn paths(world: &World) -> Vec<String> {
         "/console/billing/price-books/enterprise/1",
         "/console/billing/invoices",
         "/console/billing/invoices?state=overdue",
+        "/console/billing/budgets",
+        "/console/billing/budgets?tenant=acme",
+        "/console/billing/budgets/acme",
+        "/console/billing/budgets/globex",
+        "/console/billing/budgets/hooli",
+        "/console/billing/anomalies",
+        "/console/billing/anomalies?state=open&tenant=acme",
         "/console/ledger",
         "/console/ledger?q=billing.invoice.",
     ]
@@ -145,6 +152,8 @@ async fn paths(world: &World) -> Vec<String> {
             invoice(world, state).await
         ));
     }
+    let anomalies = page(world, "/console/billing/anomalies").await;
+    paths.push(first_link(&anomalies, "/console/billing/anomalies/ano_"));
     let sealed = invoice(world, InvoiceState::Finalised).await;
     paths.push(format!("/console/billing/invoices/{sealed}/usage/0"));
     let list = page(world, paths.last().unwrap()).await;
@@ -257,6 +266,9 @@ async fn what_belongs_to_another_tenant_does_not_exist() {
         "/console/billing/meters?tenant=acme".to_owned(),
         "/console/billing/price-books/enterprise/1".to_owned(),
         "/console/billing/invoices?tenant=acme".to_owned(),
+        "/console/billing/budgets?tenant=acme".to_owned(),
+        "/console/billing/budgets/acme".to_owned(),
+        "/console/billing/anomalies?tenant=acme".to_owned(),
         format!("/console/billing/invoices/{id}"),
         format!("/console/billing/invoices/{id}/usage/0"),
         format!("/console/billing/invoices/{id}/usage/0/1"),
@@ -271,6 +283,8 @@ async fn what_belongs_to_another_tenant_does_not_exist() {
         "/console",
         "/console/billing",
         "/console/billing/invoices",
+        "/console/billing/budgets",
+        "/console/billing/anomalies",
         "/console/ledger",
     ] {
         let (status, body) = get(&world, member(), path).await;
@@ -300,6 +314,10 @@ async fn what_is_not_there_is_a_page_that_says_so() {
         "/console/billing/price-books/enterprise/x".to_owned(),
         "/console/billing/invoices/inv_x".to_owned(),
         "/console/billing/invoices?state=lost".to_owned(),
+        "/console/billing/budgets/nobody".to_owned(),
+        "/console/billing/anomalies/ano_x".to_owned(),
+        "/console/billing/anomalies?state=lost".to_owned(),
+        "/console/billing/anomalies?cursor=lost".to_owned(),
         "/console/billing/invoices?cursor=lost".to_owned(),
         format!("/console/billing/invoices/{sealed}/usage/9999"),
         format!("/console/billing/invoices/{sealed}/usage/0/999999"),

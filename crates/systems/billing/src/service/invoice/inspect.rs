@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealwright_core::{TenantId, TenantScope};
+use sealwright_core::{TenantId, TenantScope, UnixMicros};
 use sealwright_events::StoredEvent;
 use sealwright_ledger::Ledger;
 use sealwright_money::{Currency, Money};
-use sealwright_rating::{LineKind, Rated};
+use sealwright_rating::{LineKind, Plan, Rated};
 
 use super::InvoiceService;
 use super::draft::rated;
 use super::finalise::queries;
-use crate::model::{InvoiceId, PriceBookRef, Span};
+use crate::model::{InvoiceId, PriceBookRef, Span, UsageEntry};
 use crate::service::BillingError;
 use crate::service::usage::{month_start, next_month};
 use crate::verify::EvidenceEntry;
@@ -84,6 +84,29 @@ impl InvoiceService {
         found
             .map(|(_, estimate)| estimate)
             .ok_or_else(|| BillingError::NotFound(format!("a price book of {tenant} in this span")))
+    }
+
+    /// What a tenant's price book of now makes of its usage since that book is in force: the part of the month,
+    /// the plan, and the usage rows so far. For projections.
+    ///
+    /// # Errors
+    /// [`BillingError::NotFound`] when the tenant is on no price book now.
+    pub(crate) async fn open_part(
+        &self,
+        tenant: TenantId,
+        now: UnixMicros,
+    ) -> Result<(Span, Plan, Vec<UsageEntry>), BillingError> {
+        let month = Span {
+            from: month_start(now),
+            to: next_month(now),
+        };
+        let parts = self.parts(tenant, month).await?;
+        let part = parts.into_iter().find(|part| part.contains(now));
+        let part =
+            part.ok_or_else(|| BillingError::NotFound(format!("a price book of {tenant}")))?;
+        let (_, plan) = self.books.plan_at(tenant, part.from).await?;
+        let (usage, _) = self.usage_rows(tenant, part).await?;
+        Ok((part, plan, usage))
     }
 
     async fn add_part(
@@ -193,7 +216,8 @@ fn is_usage(kind: LineKind) -> bool {
     matches!(kind, LineKind::Usage | LineKind::Discount)
 }
 
-fn usage_amount(rated: &Rated) -> Result<Money, BillingError> {
+/// The amount of usage lines and volume discounts, without fees and minimums.
+pub(crate) fn usage_amount(rated: &Rated) -> Result<Money, BillingError> {
     let mut total = Money::from_minor(0, rated.currency);
     for line in rated.lines.iter().filter(|line| is_usage(line.kind)) {
         let amount = Money::parse(&line.amount, rated.currency)

@@ -20,6 +20,7 @@ use super::usage::{UsageService, month_start, next_month};
 use crate::model::{Invoice, InvoiceId, Span};
 use crate::store::invoice as rows;
 pub use draft::rated;
+pub(crate) use inspect::usage_amount;
 pub use inspect::{Estimate, MOST_MONTHS};
 pub use rows::Filter;
 
