@@ -15,6 +15,8 @@ const MONTH_DAYS: f64 = 30.0;
 const SEASON_GAIN: f64 = 0.9;
 /// The weight of a new value in its seasonal slot, once the slot is settled.
 const SEASON_WEIGHT: f64 = 0.15;
+/// How often a slot of the season was seen before its differences say something about later ones.
+const SETTLED: u32 = 3;
 /// Known values before anything is judged.
 const WARM_UP: u64 = 168;
 
@@ -237,7 +239,7 @@ impl Detector {
         let place = self.place(slot);
         let season = place
             .and_then(|place| self.profile.get(place))
-            .filter(|(_, seen)| *seen > 0)
+            .filter(|(_, seen)| *seen >= SETTLED)
             .map(|(deviation, _)| *deviation);
         let off = value - self.long;
         let seasonal = season.is_some() && self.seasonal();

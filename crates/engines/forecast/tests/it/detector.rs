@@ -110,14 +110,14 @@ fn a_busy_hour_at_night_is_found_by_its_season_only() {
     }))
     .unwrap();
     let mut noise = Noise(3);
-    for slot in 0..168 * 6 {
+    for slot in 0..168 * 8 {
         let value = hourly_shop(slot, &mut noise);
         seasonal.observe(slot, value).unwrap();
         plain.observe(slot, value).unwrap();
     }
     assert!(seasonal.seasonal());
     // Monday, the quietest hour of the day, with a load that noon has every day.
-    let slot = 168 * 6 + 18;
+    let slot = 168 * 8 + 18;
     let found = seasonal.observe(slot, 100.0).unwrap();
     assert!(
         found.seasonal && found.severity >= Some(Severity::High),
@@ -131,20 +131,20 @@ fn a_busy_hour_at_night_is_found_by_its_season_only() {
 fn a_gap_is_not_a_drop_to_zero() {
     let mut detector = Detector::new(DetectorConfig::new(Cadence::HOURLY)).unwrap();
     let mut noise = Noise(5);
-    for slot in 0..168 * 5 {
+    for slot in 0..168 * 7 {
         detector
             .observe(slot, hourly_shop(slot, &mut noise))
             .unwrap();
     }
     let before = detector.clone();
     // Three days without any value, then as always at that hour of the week.
-    let slot = 168 * 5 + 72 + 12;
+    let slot = 168 * 7 + 72 + 12;
     let after = detector
         .observe(slot, hourly_shop(slot, &mut noise))
         .unwrap();
     assert_eq!(after.severity, None, "{after:?}");
     let mut zero = before;
-    let slot = 168 * 5 + 8;
+    let slot = 168 * 7 + 8;
     let found = zero.observe(slot, 0.0).unwrap();
     assert!(
         found.severity.is_some(),
