@@ -3,7 +3,12 @@
 //! Prints one JSON line a case: `{"bench","case","ours","peer","peer_name","unit","ratio"}`. The series are the
 //! 17 of NAB by the hour and the model requests of three traces by 10 seconds, forecast from three
 //! origins each. `SEALWRIGHT_STATSFORECAST_PYTHON` names a Python that has statsforecast.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::disallowed_methods
+)]
 
 #[path = "../tests/it/data.rs"]
 mod data;

@@ -1,5 +1,5 @@
 //! Integration tests.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod data;
 mod detector;

@@ -96,7 +96,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
     ];
     let mut table = Table::new("budgets", "Budgets", &visit.url, columns).empty(
         Empty::new("No budget yet.", "Open a tenant's page here, or set one:")
-            .command("sealwright billing budget set --tenant acme --limit 500.00 --currency USD"),
+            .command("sealwright billing budget set --tenant NAME --limit 500.00 --currency USD"),
     );
     for standing in &standings {
         let slug = visit.slug(standing.budget.tenant);
