@@ -177,6 +177,12 @@ async fn silence_is_not_a_drop_and_a_week_is_needed() {
 #[tokio::test]
 async fn a_day_that_is_not_over_is_told_when_it_is_too_high_already() {
     let office = Office::open(sqlite().await, NOW).await;
+    let only = AnomalySettings {
+        seasonal: false,
+        ..AnomalySettings::default()
+    };
+    let set = office.anomalies.set_settings(office.acme, only, "user:o");
+    set.await.unwrap();
     office.ordinary(35);
     office.queries(office.acme, at(NOW).plus(-HOUR), 2_000);
     office.meter().await;
