@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use sealwright_access::{AccessPolicy, AccessService};
 use sealwright_billing::consume::Metering;
+use sealwright_billing::model::budget::Decision;
 use sealwright_billing::service::anomaly::AnomalyService;
 use sealwright_billing::service::budget::{BoardPolicy, BudgetService, Touched};
 use sealwright_billing::service::invoice::{InvoiceService, InvoiceTerms};
@@ -252,7 +253,7 @@ impl Installation {
                 stale_after: billing.budget_stale_after.micros(),
                 when_unread: billing
                     .budget_when_unread
-                    .parse()
+                    .parse::<Decision>()
                     .map_err(|why| anyhow::anyhow!("billing.budget_when_unread: {why}"))?,
             },
         ));

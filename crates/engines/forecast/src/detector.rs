@@ -16,7 +16,7 @@ const SEASON_GAIN: f64 = 0.9;
 /// The weight of a new value in its seasonal slot, once the slot is settled.
 const SEASON_WEIGHT: f64 = 0.15;
 /// How often a slot of the season was seen before its differences say something about later ones.
-const SETTLED: u32 = 3;
+const SETTLED: u32 = 2;
 /// Known values before anything is judged.
 const WARM_UP: u64 = 168;
 
@@ -278,7 +278,9 @@ impl Detector {
         if season.is_some() {
             self.in_season.tail.learn(self.in_season.short.abs());
         }
-        self.learn(off, place);
+        // What the season explains does not move the level: else it would swing within each season.
+        let unexplained = if seasonal { off - base } else { off };
+        self.learn(off, unexplained, place);
         Ok(Finding {
             severity: self.severity(finding.fresh),
             ..finding
@@ -323,15 +325,17 @@ impl Detector {
         }
     }
 
-    fn learn(&mut self, off: f64, place: Option<usize>) {
+    fn learn(&mut self, off: f64, unexplained: f64, place: Option<usize>) {
         let gain = self.config.long_weight().max(1.0 / self.known as f64);
         self.spread += gain * (off.abs() - self.spread);
-        if let Some((deviation, seen)) = place.and_then(|place| self.profile.get_mut(place)) {
+        // The first season only finds the level: deviations from one that still drifts are no pattern.
+        let pattern = place.filter(|_| self.known > self.profile.len() as u64);
+        if let Some((deviation, seen)) = pattern.and_then(|place| self.profile.get_mut(place)) {
             *seen = seen.saturating_add(1);
             let gain = SEASON_WEIGHT.max(1.0 / f64::from(*seen));
             let most = 8.0 * self.spread;
             *deviation += gain * (off.clamp(-most, most) - *deviation);
         }
-        self.long += gain * off;
+        self.long += gain * unexplained;
     }
 }
