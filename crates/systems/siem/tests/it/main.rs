@@ -11,6 +11,7 @@
 mod alerts;
 mod cli;
 mod detection;
+mod http;
 mod hunting;
 mod kill;
 mod response;
