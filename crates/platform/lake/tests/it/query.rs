@@ -112,6 +112,7 @@ fn filters() -> impl Strategy<Value = EventFilter> {
                 source: None,
                 id: id.map(|n| format!("id-{n}")),
                 subject: subject.map(|n| format!("user-{n}")),
+                texts: Vec::new(),
                 offsets: offsets.map(|(a, b)| a..b),
                 at,
             },
