@@ -19,6 +19,8 @@ struct Operation {
     path: String,
     /// Names of parameters by place.
     parameters: Vec<(String, String)>,
+    /// Names of the query's parameters without which there is no answer.
+    required: Vec<String>,
     /// Media types of the body, where it has one.
     media: Vec<String>,
 }
@@ -56,6 +58,11 @@ async fn operations(server: &Server) -> Vec<Operation> {
         for (method, operation) in methods.as_object().unwrap() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let required = parameters
+                .clone()
+                .filter(|p| p["in"] == "query" && p["required"] == true)
+                .map(|p| text(&p["name"]))
+                .collect();
             let content = operation["requestBody"]["content"].as_object();
             operations.push(Operation {
                 method: method.to_uppercase(),
@@ -63,6 +70,7 @@ async fn operations(server: &Server) -> Vec<Operation> {
                 parameters: parameters
                     .map(|p| (text(&p["in"]), text(&p["name"])))
                     .collect(),
+                required,
                 media: content
                     .map(|c| c.keys().cloned().collect())
                     .unwrap_or_default(),
@@ -290,7 +298,10 @@ async fn another_tenants_key_finds_nothing() {
             // Naming the tenant does not help.
             for (place, parameter) in &operation.parameters {
                 if place == "query" && parameter == "tenant" {
-                    let path = format!("{path}?tenant={}", world.ids["tenant"]);
+                    let mut path = format!("{path}?tenant={}", world.ids["tenant"]);
+                    for other in operation.required.iter().filter(|name| *name != "tenant") {
+                        path.push_str(&format!("&{other}=x"));
+                    }
                     let answer = world.call(&operation, Some(&world.globex), &path).await;
                     assert_eq!(answer.status, 404, "{name}?tenant: {}", answer.text());
                 }

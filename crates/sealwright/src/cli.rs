@@ -338,7 +338,7 @@ async fn run(cli: Cli) -> Result<bool> {
                 json,
                 terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
             };
-            billing(config, &command, &mut output).await
+            Box::pin(billing(config, &command, &mut output)).await
         }
         Command::Dlp { command } => dlp(config, &command, cli.output, &mut out, &mut err).await,
         Command::Siem { command } => {

@@ -55,6 +55,11 @@ impl From<Problem> for NotifyError {
 
 impl From<NotifyError> for Problem {
     fn from(error: NotifyError) -> Self {
+        if let NotifyError::Store(error) = &error
+            && let Some(problem) = error.problem()
+        {
+            return problem;
+        }
         let detail = error.to_string();
         match error {
             NotifyError::NotFound { .. } => Self::not_found(detail),
@@ -70,9 +75,6 @@ impl From<NotifyError> for Problem {
                 Self::invalid(detail).with("pointer", format!("/{}", field.replace('.', "/")))
             }
             NotifyError::Refused(problem) => *problem,
-            NotifyError::Store(StoreError::Contended) => {
-                Self::unavailable("another writer came first; try again")
-            }
             NotifyError::Secret(_) | NotifyError::Store(_) | NotifyError::Output(_) => {
                 tracing::error!(error = %detail, "notify could not answer");
                 Self::internal()

@@ -80,7 +80,7 @@ async fn an_unknown_scope_lists_the_valid_ones_and_creates_nothing() {
             error.unwrap(),
             "unknown scope `bilng`; valid scopes are events:write, billing:read, billing:write, \
              lake:read, lake:erase, ledger:read, siem:read, siem:write, dlp:read, dlp:write, jobs:read, jobs:write, \
-             access:read, access:admin, *; and for short: ingest (events:write), read (every :read \
+             notify:read, notify:write, access:read, access:admin, *; and for short: ingest (events:write), read (every :read \
              scope), admin (*)"
         );
         let (out, _, _) = call(&world, true, "tenant list").await;

@@ -1,4 +1,4 @@
-//! `/api/dlp/matters`: legal holds.
+//! `/api/dlp/holds`: legal holds.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -107,7 +107,7 @@ impl MatterAnswer {
 }
 
 /// The matters, newest first. Needs `dlp:read`.
-#[utoipa::path(get, path = "/api/dlp/matters", tag = "dlp",
+#[utoipa::path(get, path = "/api/dlp/holds", tag = "dlp",
     responses((status = 200, body = [MatterAnswer])))]
 pub(super) async fn list(
     State(api): State<DlpApi>,
@@ -143,7 +143,7 @@ pub(super) struct MatterInput {
 
 /// Opens a matter. From the answer on this program deletes nothing that it covers; the store is told within
 /// the minute, or by `sealwright dlp hold apply`. Needs `dlp:write`.
-#[utoipa::path(post, path = "/api/dlp/matters", tag = "dlp", request_body = MatterInput,
+#[utoipa::path(post, path = "/api/dlp/holds", tag = "dlp", request_body = MatterInput,
     responses((status = 201, body = MatterAnswer), (status = 404), (status = 422)))]
 pub(super) async fn open(
     State(api): State<DlpApi>,
@@ -168,7 +168,7 @@ pub(super) async fn open(
 }
 
 /// One matter and the versions that it holds. Needs `dlp:read`.
-#[utoipa::path(get, path = "/api/dlp/matters/{id}", tag = "dlp", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/dlp/holds/{id}", tag = "dlp", params(("id" = String, Path)),
     responses((status = 200, body = MatterAnswer), (status = 404)))]
 pub(super) async fn show(
     State(api): State<DlpApi>,
@@ -186,7 +186,7 @@ pub(super) async fn show(
 
 /// Takes a step: `approve`, `ask-release`, `keep-holding` or `release`. Approval and release take another person
 /// than the step before. Needs `dlp:write`.
-#[utoipa::path(post, path = "/api/dlp/matters/{id}/{step}", tag = "dlp",
+#[utoipa::path(post, path = "/api/dlp/holds/{id}/{step}", tag = "dlp",
     params(("id" = String, Path), ("step" = String, Path)),
     responses((status = 200, body = MatterAnswer), (status = 404), (status = 409), (status = 412)))]
 pub(super) async fn step(

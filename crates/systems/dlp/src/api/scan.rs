@@ -1,4 +1,4 @@
-//! `/api/dlp/scans` and `/api/dlp/coverage`.
+//! `/api/dlp/scans` and `/api/dlp/objects`.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -150,7 +150,7 @@ pub(super) struct CoverageQuery {
 }
 
 /// The coverage ledger: how the last look at each version ended. Needs `dlp:read`.
-#[utoipa::path(get, path = "/api/dlp/coverage", tag = "dlp", params(CoverageQuery),
+#[utoipa::path(get, path = "/api/dlp/objects", tag = "dlp", params(CoverageQuery),
     responses((status = 200, body = Page<CoverageLine>)))]
 pub(super) async fn coverage(
     State(api): State<DlpApi>,

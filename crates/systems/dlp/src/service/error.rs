@@ -46,6 +46,11 @@ pub enum DlpError {
 
 impl From<DlpError> for Problem {
     fn from(error: DlpError) -> Self {
+        if let DlpError::Store(error) = &error
+            && let Some(problem) = error.problem()
+        {
+            return problem;
+        }
         let text = error.to_string();
         match error {
             DlpError::NotFound(_) => Self::not_found(text),
@@ -62,9 +67,6 @@ impl From<DlpError> for Problem {
             DlpError::Bucket(_) => {
                 tracing::warn!(error = %text, "data-loss prevention: the object store");
                 Self::unavailable(text)
-            }
-            DlpError::Store(StoreError::Contended) => {
-                Self::unavailable("another change came first; try again")
             }
             DlpError::Store(_)
             | DlpError::Ledger(_)

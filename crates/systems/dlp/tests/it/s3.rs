@@ -114,7 +114,7 @@ async fn a_bucket_of_many_keys_reconciles_and_a_held_object_survives() {
     let put = |i: usize| {
         let (s3, locked) = (s3.clone(), locked.clone());
         async move {
-            let body = if i % 100 == 0 {
+            let body = if i.is_multiple_of(100) {
                 "card 4111111111111111".to_owned()
             } else {
                 String::new()

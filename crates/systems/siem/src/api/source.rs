@@ -1,4 +1,4 @@
-//! `/api/siem/sources`, `/api/siem/late-events` and `/api/siem/dead-letters`.
+//! `/api/siem/sources`, `/api/siem/late` and `/api/siem/dead-letters`.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -115,7 +115,7 @@ impl AsideAnswer {
 }
 
 /// Events that matched part of a correlation and came too late for it, the latest 500. Needs `siem:read`.
-#[utoipa::path(get, path = "/api/siem/late-events", tag = "siem", params(TenantQuery),
+#[utoipa::path(get, path = "/api/siem/late", tag = "siem", params(TenantQuery),
     responses((status = 200, body = [AsideAnswer]), (status = 404)))]
 pub(super) async fn late(
     State(siem): State<Siem>,

@@ -47,6 +47,11 @@ pub enum SiemError {
 
 impl From<SiemError> for Problem {
     fn from(error: SiemError) -> Self {
+        if let SiemError::Store(error) = &error
+            && let Some(problem) = error.problem()
+        {
+            return problem;
+        }
         let text = error.to_string();
         match error {
             SiemError::NotFound(_) => Self::not_found(text),
@@ -61,9 +66,6 @@ impl From<SiemError> for Problem {
                 "Changed since it was read",
                 text,
             ),
-            SiemError::Store(StoreError::Contended) => {
-                Self::unavailable("another change came first; try again")
-            }
             SiemError::History(_) => Self::unavailable(text),
             SiemError::Action(_) => Self::conflict(text),
             SiemError::Store(_) | SiemError::Ledger(_) | SiemError::Detect(_) => {

@@ -121,7 +121,7 @@ async fn every_page_answers() {
         "/api/siem/suppressions",
         "/api/siem/rules",
         "/api/siem/sources",
-        "/api/siem/late-events",
+        "/api/siem/late",
         "/api/siem/dead-letters",
         "/api/siem/actions",
     ]
