@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -87,10 +88,16 @@ impl Demo {
             .stdout
             .take()
             .context("the demo has no standard output")?;
-        let started = Instant::now();
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            eprintln!("demo: {line}");
+        // Read to the end, so that the demo can always write.
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                eprintln!("demo: {line}");
+                let _ = send.send(line);
+            }
+        });
+        let mut found = None;
+        while let Ok(line) = lines.recv_timeout(Duration::from_secs(600)) {
             // The line that a person would click: http://127.0.0.1:PORT/welcome/TOKEN
             if let Some(at) = line.find("http://").filter(|_| line.contains("/welcome/")) {
                 let link = line[at..]
@@ -103,6 +110,12 @@ impl Demo {
                     .next()
                     .unwrap_or_default()
                     .to_owned();
+                found = Some((base, link));
+            }
+            // Said when the example is filled.
+            if line.contains("/console/siem")
+                && let Some((base, link)) = found.take()
+            {
                 return Ok(Self {
                     child,
                     base,
@@ -110,12 +123,9 @@ impl Demo {
                     _folder: Folder(folder),
                 });
             }
-            if started.elapsed() > Duration::from_secs(600) {
-                break;
-            }
         }
         let _ = child.kill();
-        bail!("the demo ended before it printed its link")
+        bail!("the demo ended before its example was filled")
     }
 }
 
