@@ -72,7 +72,11 @@ export async function open(browser, args, options) {
     if (["error", "warning"].includes(m.type()) && !own) noise.push(`console ${m.type()}: ${m.text()}`);
   });
   page.on("pageerror", (e) => noise.push(`script error: ${e.message}`));
-  page.on("requestfailed", (r) => noise.push(`request failed: ${r.url()}`));
+  page.on("requestfailed", (r) => {
+    // A page that is left breaks off what it was still loading.
+    if (r.failure()?.errorText === "net::ERR_ABORTED") return;
+    noise.push(`request failed: ${r.url()}`);
+  });
   page.on("request", (r) => {
     if (!r.url().startsWith(args.base) && !r.url().startsWith("data:")) {
       noise.push(`request to another host: ${r.url()}`);
