@@ -33,11 +33,6 @@ impl Seal for Ring {
     }
 }
 
-/// The keys that seal secrets at rest: a file of the data folder, made at the first start.
-fn key_ring(config: &Config) -> Result<KeyRing> {
-    Ok(KeyRing::file(&config.data.folder.join("keys/secret.keys"))?)
-}
-
 /// The object store of the configuration.
 pub(crate) fn buckets(config: &Config) -> Arc<dyn Buckets> {
     let settings = &config.dlp;
@@ -64,7 +59,7 @@ pub(crate) fn service(
         ledger,
         clock,
         buckets: buckets(config),
-        seal: Arc::new(Ring(key_ring(config)?)),
+        seal: Arc::new(Ring(crate::secrets::key_ring(config)?)),
         threads: config.dlp.threads as usize,
     })?)
 }

@@ -15,6 +15,7 @@ mod installation;
 mod notify;
 mod openapi;
 mod scheduled;
+mod secrets;
 mod senders;
 mod serve;
 mod sink;

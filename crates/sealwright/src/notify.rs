@@ -10,20 +10,7 @@ use sealwright_core::clock::DAY;
 use sealwright_notify::{
     Backoff, Egress, EgressOptions, Notifier, NotifyOptions, NotifyParts, NotifyService,
 };
-use sealwright_secret::KeyRing;
 use sealwright_store::Store;
-
-/// The keys that seal secrets: of the settings, else of the file in the data folder.
-fn key_ring(config: &Config) -> Result<KeyRing> {
-    if config.secrets.keys.is_empty() {
-        let path = config.data.folder.join("keys/secret.keys");
-        return Ok(KeyRing::file(&path)?);
-    }
-    Ok(KeyRing::parse(
-        config.secrets.keys.expose(),
-        "secrets.keys",
-    )?)
-}
 
 /// The service over the opened state.
 pub(crate) fn service(
@@ -53,7 +40,7 @@ pub(crate) fn service(
         store,
         clock: Arc::clone(&clock),
         audit,
-        ring: key_ring(config)?,
+        ring: crate::secrets::key_ring(config)?,
         egress: Egress::new(EgressOptions {
             private,
             timeout: settings.timeout.std(),
