@@ -72,11 +72,7 @@ export async function open(browser, args, options) {
     if (["error", "warning"].includes(m.type()) && !own) noise.push(`console ${m.type()}: ${m.text()}`);
   });
   page.on("pageerror", (e) => noise.push(`script error: ${e.message}`));
-  page.on("requestfailed", (r) => {
-    // A page that is left breaks off what it was still loading.
-    if (r.failure()?.errorText === "net::ERR_ABORTED") return;
-    noise.push(`request failed: ${r.url()}`);
-  });
+  page.on("requestfailed", (r) => noise.push(`request failed: ${r.url()}`));
   page.on("request", (r) => {
     if (!r.url().startsWith(args.base) && !r.url().startsWith("data:")) {
       noise.push(`request to another host: ${r.url()}`);
@@ -151,6 +147,8 @@ async function withKeys(browser, args, where, width) {
   try {
     await page.goto(args.base + where, { waitUntil: "load" });
     const found = await checkKeyboard(page);
+    // What is left while it loads breaks off its requests: the icon comes after the page.
+    await page.waitForLoadState("networkidle");
     await page.goto(args.base + where, { waitUntil: "load" });
     found.push(...await checkSeal(page));
     found.push(...await checkPalette(page, path.join(args.out, `${slug(where)}-${width}-palette.png`)));
