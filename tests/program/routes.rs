@@ -23,6 +23,35 @@ struct Operation {
     required: Vec<String>,
     /// Media types of the body, where it has one.
     media: Vec<String>,
+    /// The members without which there is no answer, each with a value of its type.
+    least: Value,
+}
+
+/// The members that a schema requires, each with a value of its type.
+fn least(document: &Value, schema: &Value) -> Value {
+    let schema = schema["$ref"]
+        .as_str()
+        .and_then(|at| document.pointer(at.trim_start_matches('#')))
+        .unwrap_or(schema);
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    match schema["type"].as_str() {
+        Some("string") => json!("x"),
+        Some("integer" | "number") => json!(1),
+        Some("boolean") => json!(false),
+        Some("array") => json!([]),
+        _ => {
+            let required = schema["required"].as_array().into_iter().flatten();
+            let members = required.filter_map(Value::as_str).map(|name| {
+                (
+                    name.to_owned(),
+                    least(document, &schema["properties"][name]),
+                )
+            });
+            Value::Object(members.collect())
+        }
+    }
 }
 
 impl Operation {
@@ -71,6 +100,9 @@ async fn operations(server: &Server) -> Vec<Operation> {
                     .map(|p| (text(&p["in"]), text(&p["name"])))
                     .collect(),
                 required,
+                least: content
+                    .and_then(|c| c.values().next())
+                    .map_or_else(|| json!({}), |c| least(&document, &c["schema"])),
                 media: content
                     .map(|c| c.keys().cloned().collect())
                     .unwrap_or_default(),
@@ -224,9 +256,9 @@ impl World {
         if let Some(media) = operation.media.first() {
             // Enough for what is asked for by an id, so that the id is looked at.
             let body = if operation.path.contains("/invoices/{") {
-                r#"{"reason":"r","reference":"r"}"#
+                r#"{"reason":"r","reference":"r"}"#.to_owned()
             } else {
-                "{}"
+                operation.least.to_string()
             };
             request = request.header("content-type", media).body(body);
         }

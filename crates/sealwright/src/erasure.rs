@@ -87,7 +87,7 @@ impl EraseEverywhere {
         details: Value,
     ) -> Result<String, Problem> {
         let state = &self.0.state;
-        let actor = format!("{}:{}", by.kind.as_str(), by.id);
+        let actor = by.actor();
         let draft = EntryDraft::new(actor, action, tenant.to_string())
             .tenant(tenant)
             .details(details);

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use sealwright_core::TenantId;
+use sealwright_core::{TenantId, TenantScope};
 use sealwright_store::{Store, StoreError};
+use sealwright_web::TenantMenu;
 
 use crate::model::Tenant;
 
@@ -56,6 +57,31 @@ impl TenantDirectory {
         let inner = self.0.read().unwrap_or_else(|e| e.into_inner());
         let id = inner.by_slug.get(text)?;
         inner.by_id.get(id).cloned()
+    }
+
+    /// By id or slug, if it is in the scope: another's tenant does not exist.
+    pub fn visible(&self, scope: TenantScope, text: &str) -> Option<Arc<Tenant>> {
+        self.resolve(text).filter(|tenant| scope.allows(tenant.id))
+    }
+
+    /// The console's menu of tenants with the one that a page's address names, for those who may see more than one.
+    pub fn menu(&self, scope: TenantScope, named: Option<&str>) -> Option<TenantMenu> {
+        if scope.tenant().is_some() {
+            return None;
+        }
+        let chosen = named.map(|name| {
+            self.resolve(name)
+                .map_or_else(|| name.to_owned(), |tenant| tenant.slug.clone())
+        });
+        let tenants = self.all();
+        Some(TenantMenu {
+            tenants: tenants
+                .iter()
+                .map(|tenant| (tenant.slug.clone(), tenant.name.clone()))
+                .collect(),
+            chosen,
+            all: true,
+        })
     }
 
     /// All, by slug.

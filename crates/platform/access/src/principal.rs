@@ -1,6 +1,7 @@
 //! Who is asking.
 
 use sealwright_core::{Problem, TenantId, TenantScope};
+use sealwright_web::Viewer;
 
 use crate::role::{Action, Role, Scopes};
 
@@ -59,6 +60,21 @@ impl Principal {
     /// Whoever holds the data folder and uses the command line on it.
     pub fn local() -> Self {
         Self::system("local")
+    }
+
+    /// What the ledger calls it: its kind and its id.
+    pub fn actor(&self) -> String {
+        format!("{}:{}", self.kind.as_str(), self.id)
+    }
+
+    /// How the console's frame shows it; `csrf` is the session's token, empty for a key.
+    pub fn viewer(&self, csrf: &str) -> Viewer {
+        let role = self.roles.first().map_or("key", |role| role.as_str());
+        Viewer {
+            name: self.name.clone(),
+            role: role.to_owned(),
+            csrf: csrf.to_owned(),
+        }
     }
 
     /// Whether it may do `action` (in the tenants of its scope).

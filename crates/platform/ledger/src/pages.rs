@@ -17,9 +17,7 @@ use sealwright_web::component::{
     Badge, Cell, Chain, Column, Command, Definitions, Empty, Figure, Figures, Pager, Panel, Row,
     Seal, SealState, Step, Table, Tone,
 };
-use sealwright_web::{
-    Chrome, ChromeSource, Crumb, Markup, Page, PageUrl, ProblemPage, Viewer, format,
-};
+use sealwright_web::{Chrome, ChromeSource, Crumb, Markup, Page, PageUrl, ProblemPage, format};
 
 use crate::entry::{EntryId, Leaf};
 use crate::error::LedgerError;
@@ -107,12 +105,7 @@ impl FromRequestParts<Arc<LedgerPages>> for Visit {
 
 impl Visit {
     fn chrome(&self, way: Vec<Crumb>) -> Chrome {
-        let role = self.by.roles.first().map_or("key", |role| role.as_str());
-        let viewer = Viewer {
-            name: self.by.name.clone(),
-            role: role.to_owned(),
-            csrf: self.csrf.clone(),
-        };
+        let viewer = self.by.viewer(&self.csrf);
         let mut crumbs = vec![Crumb::link("Ledger", &self.to("/console/ledger"))];
         crumbs.extend(way);
         self.pages

@@ -16,7 +16,7 @@ use sealwright_access::http::SessionInfo;
 use sealwright_access::{Action, Principal};
 use sealwright_core::{Problem, UnixMicros};
 use sealwright_web::component::{Badge, Cell, Tone};
-use sealwright_web::{Chrome, ChromeSource, Crumb, Flash, PageUrl, ProblemPage, Viewer};
+use sealwright_web::{Chrome, ChromeSource, Crumb, Flash, PageUrl, ProblemPage};
 
 use crate::error::JobsError;
 use crate::model::RunState;
@@ -98,12 +98,7 @@ impl FromRequestParts<Arc<JobsPages>> for Visit {
 
 impl Visit {
     fn chrome(&self, way: Vec<Crumb>) -> Chrome {
-        let role = self.by.roles.first().map_or("key", |role| role.as_str());
-        let viewer = Viewer {
-            name: self.by.name.clone(),
-            role: role.to_owned(),
-            csrf: self.csrf.clone(),
-        };
+        let viewer = self.by.viewer(&self.csrf);
         let mut crumbs = vec![Crumb::link("Jobs", "/console/jobs")];
         crumbs.extend(way);
         self.pages

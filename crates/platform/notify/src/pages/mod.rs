@@ -19,9 +19,7 @@ use sealwright_access::http::SessionInfo;
 use sealwright_access::{Action, Principal};
 use sealwright_core::{Problem, TenantId, UnixMicros};
 use sealwright_web::component::{Cell, Tone};
-use sealwright_web::{
-    Chrome, ChromeSource, Crumb, Flash, Markup, Page, PageUrl, ProblemPage, Viewer,
-};
+use sealwright_web::{Chrome, ChromeSource, Crumb, Flash, Markup, Page, PageUrl, ProblemPage};
 
 use crate::error::NotifyError;
 use crate::message::Severity;
@@ -147,12 +145,7 @@ impl Visit {
     }
 
     fn chrome(&self, way: Vec<Crumb>) -> Chrome {
-        let role = self.by.roles.first().map_or("key", |role| role.as_str());
-        let viewer = Viewer {
-            name: self.by.name.clone(),
-            role: role.to_owned(),
-            csrf: self.csrf.clone(),
-        };
+        let viewer = self.by.viewer(&self.csrf);
         let mut crumbs = vec![Crumb::link("Notifications", "/console/notify")];
         crumbs.extend(way);
         self.pages

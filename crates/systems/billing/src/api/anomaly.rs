@@ -210,7 +210,7 @@ pub(super) async fn decide(
     let id = id(&name)?;
     let wanted: Decide = input::json(&body)?;
     let revision = input::if_match(&headers)?;
-    let actor = input::actor(&by);
+    let actor = by.actor();
     let changed = api
         .anomalies
         .decide(by.tenants, id, revision, wanted.state, &wanted.note, &actor)
@@ -268,7 +268,7 @@ pub(super) async fn evaluate(
         input::json(&body)?
     };
     let scope = input::scope(&by, &api.directory, wanted.tenant.as_deref())?;
-    let done = api.anomalies.evaluate(scope, &input::actor(&by)).await?;
+    let done = api.anomalies.evaluate(scope, &by.actor()).await?;
     Ok(Json(done.into()))
 }
 
@@ -300,7 +300,7 @@ pub(super) async fn put_settings(
     by.require(Action::BillingWrite)?;
     let tenant = input::tenant(&by, &api.directory, &tenant)?;
     let settings: AnomalySettings = input::json(&body)?;
-    let actor = input::actor(&by);
+    let actor = by.actor();
     api.anomalies.set_settings(tenant, settings, &actor).await?;
     Ok(Json(settings))
 }

@@ -268,7 +268,7 @@ pub(super) async fn put(
     let revision = input::if_match(&headers)?;
     let budget = api
         .budgets
-        .set(tenant, terms, revision, &input::actor(&by))
+        .set(tenant, terms, revision, &by.actor())
         .await?;
     let tag = format!("\"{}\"", budget.revision);
     Ok(([(header::ETAG, tag)], Json(Set::of(&api, &budget))).into_response())
@@ -290,7 +290,7 @@ pub(super) async fn remove(
     let measure: Measure = measure.parse().map_err(Problem::bad_request)?;
     let revision = input::if_match(&headers)?;
     api.budgets
-        .remove(tenant, &measure, revision, &input::actor(&by))
+        .remove(tenant, &measure, revision, &by.actor())
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -81,8 +81,3 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
         Problem::bad_request("If-Match must hold the ETag of the invoice, such as \"3\"")
     })
 }
-
-/// Who did it, as the ledger calls it.
-pub(super) fn actor(by: &Principal) -> String {
-    format!("{}:{}", by.kind.as_str(), by.id)
-}

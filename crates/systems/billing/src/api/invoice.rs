@@ -198,7 +198,7 @@ pub(super) async fn generate(
     };
     let generated = api
         .invoices
-        .generate(tenant, at, wanted.finalise, &input::actor(&by))
+        .generate(tenant, at, wanted.finalise, &by.actor())
         .await?;
     let outcomes = generated.into_iter().map(|one| {
         let slug = api
@@ -270,7 +270,7 @@ pub(super) async fn finalise(
     let seen = input::if_match(&headers)?;
     let invoice = api
         .invoices
-        .finalise(by.tenants, id(&text)?, seen, &input::actor(&by))
+        .finalise(by.tenants, id(&text)?, seen, &by.actor())
         .await?;
     whole(&api, &invoice).await
 }
@@ -307,7 +307,7 @@ pub(super) async fn pay(
     by.require(Action::BillingWrite)?;
     let seen = input::if_match(&headers)?;
     let said = settlement(&body)?;
-    let actor = input::actor(&by);
+    let actor = by.actor();
     let invoice = api
         .invoices
         .pay(by.tenants, id(&text)?, seen, &said.reference, &actor)
@@ -330,7 +330,7 @@ pub(super) async fn void(
     by.require(Action::BillingWrite)?;
     let seen = input::if_match(&headers)?;
     let said = settlement(&body)?;
-    let actor = input::actor(&by);
+    let actor = by.actor();
     let invoice = api
         .invoices
         .void(by.tenants, id(&text)?, seen, &said.reason, &actor)

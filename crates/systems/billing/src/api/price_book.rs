@@ -146,10 +146,7 @@ pub(super) async fn publish(
     let text = std::str::from_utf8(&body).map_err(|error| {
         Problem::bad_request(format!("byte {}: not UTF-8", error.valid_up_to()))
     })?;
-    let published = api
-        .books
-        .publish(file, text, format, &input::actor(&by))
-        .await?;
+    let published = api.books.publish(file, text, format, &by.actor()).await?;
     let status = if published.unchanged {
         StatusCode::OK
     } else {
@@ -234,13 +231,7 @@ pub(super) async fn subscribe(
     let from = input::moment("from", &new.from)?;
     let set = api
         .books
-        .subscribe(
-            tenant,
-            &new.price_book,
-            new.version,
-            from,
-            &input::actor(&by),
-        )
+        .subscribe(tenant, &new.price_book, new.version, from, &by.actor())
         .await?;
     Ok(Json(SubscriptionAnswer {
         tenant: new.tenant,

@@ -11,7 +11,7 @@ use sealwright_access::http::SessionInfo;
 use sealwright_access::{Action, Principal, Tenant};
 use sealwright_core::{Problem, TenantId, TenantScope, UnixMicros};
 use sealwright_web::range::Preset;
-use sealwright_web::{Chrome, Crumb, PageUrl, ProblemPage, TenantMenu, TimeRange, Viewer};
+use sealwright_web::{Chrome, Crumb, PageUrl, ProblemPage, TenantMenu, TimeRange};
 
 use super::{BillingPages, TABS};
 use crate::model::Span;
@@ -92,16 +92,7 @@ impl Visit {
 
     /// The frame without the tabs of billing.
     pub(super) fn frame(&self) -> Chrome {
-        let viewer = Viewer {
-            name: self.by.name.clone(),
-            role: self
-                .by
-                .roles
-                .first()
-                .map_or("key", |role| role.as_str())
-                .to_owned(),
-            csrf: self.csrf.clone(),
-        };
+        let viewer = self.by.viewer(&self.csrf);
         self.pages.chrome.chrome(&viewer, &self.url, &self.headers)
     }
 
@@ -115,7 +106,7 @@ impl Visit {
 
     /// How the ledger names the visitor.
     pub(super) fn actor(&self) -> String {
-        format!("{}:{}", self.by.kind.as_str(), self.by.id)
+        self.by.actor()
     }
 
     /// The tenants that the address asks for, as far as the visitor may see them.
@@ -130,8 +121,7 @@ impl Visit {
     pub(super) fn tenant(&self, name: &str) -> Result<Arc<Tenant>, Refusal> {
         self.pages
             .directory
-            .resolve(name)
-            .filter(|tenant| self.by.tenants.allows(tenant.id))
+            .visible(self.by.tenants, name)
             .ok_or_else(|| self.missing(&format!("There is no tenant {}.", shown(name))))
     }
 
@@ -145,24 +135,9 @@ impl Visit {
 
     /// The menu of tenants, for those who may see more than one.
     pub(super) fn menu(&self) -> Option<TenantMenu> {
-        if self.by.tenants.tenant().is_some() {
-            return None;
-        }
-        let chosen = self.url.get("tenant").map(|name| {
-            let known = self.pages.directory.resolve(name);
-            known.map_or_else(|| name.to_owned(), |tenant| tenant.slug.clone())
-        });
-        Some(TenantMenu {
-            tenants: self
-                .pages
-                .directory
-                .all()
-                .iter()
-                .map(|tenant| (tenant.slug.clone(), tenant.name.clone()))
-                .collect(),
-            chosen,
-            all: true,
-        })
+        self.pages
+            .directory
+            .menu(self.by.tenants, self.url.get("tenant"))
     }
 
     /// The span of time that the address asks for.

@@ -234,7 +234,7 @@ pub(super) async fn decide(
     let one = api
         .dlp
         .findings
-        .decide(by.tenants, id, decision, &input::actor(&by))
+        .decide(by.tenants, id, decision, &by.actor())
         .await?;
     Ok(Json(FindingAnswer::of(&one, &api)))
 }

@@ -97,7 +97,7 @@ pub(super) async fn look(
     let answer = api
         .dlp
         .gate
-        .look(tenant, &query.name, &query.bucket, body, &input::actor(&by))
+        .look(tenant, &query.name, &query.bucket, body, &by.actor())
         .await?;
     let findings = answer
         .findings

@@ -160,7 +160,7 @@ pub(super) async fn open(
         custodian: wanted.custodian,
         scope: wanted.scope,
     };
-    let matter = api.dlp.holds.open(new, &input::actor(&by)).await?;
+    let matter = api.dlp.holds.open(new, &by.actor()).await?;
     Ok((
         StatusCode::CREATED,
         Json(MatterAnswer::of(&matter, &[], &api)),
@@ -211,7 +211,7 @@ pub(super) async fn step(
             input::id("matter", &id)?,
             step,
             input::if_match(&headers)?,
-            &input::actor(&by),
+            &by.actor(),
         )
         .await?;
     Ok(Json(MatterAnswer::of(&matter, &[], &api)))

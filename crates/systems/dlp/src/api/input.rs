@@ -61,11 +61,6 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     })
 }
 
-/// Who did it, as the ledger calls it.
-pub(super) fn actor(by: &Principal) -> String {
-    format!("{}:{}", by.kind.as_str(), by.id)
-}
-
 /// A moment: RFC 3339, or a day (its first moment in UTC).
 pub(super) fn moment(name: &str, text: &str) -> Result<UnixMicros, Problem> {
     let full = match text.len() {

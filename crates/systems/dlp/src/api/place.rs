@@ -105,6 +105,6 @@ pub(super) async fn add(
         quarantine: wanted.quarantine,
         scheduled: wanted.scheduled,
     };
-    let place = api.dlp.places.add(new, &input::actor(&by)).await?;
+    let place = api.dlp.places.add(new, &by.actor()).await?;
     Ok((StatusCode::CREATED, Json(PlaceAnswer::of(&place, &api))))
 }

@@ -152,7 +152,7 @@ pub(super) async fn set(
     let policy = api
         .dlp
         .policies
-        .set(new, input::if_match(&headers)?, &input::actor(&by))
+        .set(new, input::if_match(&headers)?, &by.actor())
         .await?;
     let etag = [(header::ETAG, format!("\"{}\"", policy.revision))];
     Ok((etag, Json(PolicyAnswer::of(&policy, &api.directory))).into_response())
@@ -170,9 +170,6 @@ pub(super) async fn remove(
     let id: PolicyId = id
         .parse()
         .map_err(|_| Problem::not_found(format!("there is no policy `{id}`")))?;
-    api.dlp
-        .policies
-        .remove(by.tenants, id, &input::actor(&by))
-        .await?;
+    api.dlp.policies.remove(by.tenants, id, &by.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -89,7 +89,7 @@ pub(super) async fn step(
 ) -> Result<Json<QuarantineAnswer>, Problem> {
     by.require(Action::DlpWrite)?;
     let id = input::id("quarantine", &id)?;
-    let actor = input::actor(&by);
+    let actor = by.actor();
     let service = &api.dlp.quarantine;
     let one = match step.as_str() {
         "ask-release" => service.ask_release(by.tenants, id, &actor).await?,

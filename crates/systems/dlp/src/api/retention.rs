@@ -283,9 +283,7 @@ pub(super) async fn draft(
         .map(|text| input::id("request", text))
         .transpose()?;
     let service = &api.dlp.retention;
-    let plan = service
-        .draft(tenant, as_of, erasure, &input::actor(&by))
-        .await?;
+    let plan = service.draft(tenant, as_of, erasure, &by.actor()).await?;
     let (plan, items) = service.plan(by.tenants, plan.id).await?;
     Ok((
         StatusCode::CREATED,
@@ -322,7 +320,7 @@ pub(super) async fn step(
 ) -> Result<Json<PlanAnswer>, Problem> {
     by.require(Action::DlpWrite)?;
     let id = input::id("plan", &id)?;
-    let actor = input::actor(&by);
+    let actor = by.actor();
     let service = &api.dlp.retention;
     match step.as_str() {
         "announce" => {
@@ -417,7 +415,7 @@ pub(super) async fn ask(
     let one = api
         .dlp
         .retention
-        .ask_erasure(tenant, &wanted.person, &wanted.reason, &input::actor(&by))
+        .ask_erasure(tenant, &wanted.person, &wanted.reason, &by.actor())
         .await?;
     Ok((StatusCode::CREATED, Json(ErasureAnswer::of(&one, &api))))
 }
@@ -435,7 +433,7 @@ pub(super) async fn close(
     let one = api
         .dlp
         .retention
-        .close_erasure(by.tenants, id, &input::actor(&by))
+        .close_erasure(by.tenants, id, &by.actor())
         .await?;
     Ok(Json(ErasureAnswer::of(&one, &api)))
 }

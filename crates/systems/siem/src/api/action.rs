@@ -148,7 +148,7 @@ pub(super) async fn ask(
     };
     let action = siem
         .respond
-        .ask(&alert, &entities, &wanted, &input::actor(&by))
+        .ask(&alert, &entities, &wanted, &by.actor())
         .await?;
     Ok((StatusCode::CREATED, Json(ActionAnswer::of(&siem, &action))).into_response())
 }
@@ -166,7 +166,7 @@ pub(super) async fn step(
     by.require(May::SiemWrite)?;
     by.require(May::AccessAdmin)?;
     let id: ActionId = input::id("action", &id)?;
-    let (respond, actor) = (&siem.respond, input::actor(&by));
+    let (respond, actor) = (&siem.respond, by.actor());
     let action = match step.as_str() {
         "approve" => respond.decide(by.tenants, id, true, &actor).await?,
         "refuse" => respond.decide(by.tenants, id, false, &actor).await?,

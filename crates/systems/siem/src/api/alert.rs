@@ -310,7 +310,7 @@ async fn change(
     let seen = input::if_match(headers)?;
     let alert = siem
         .alerts
-        .change(by.tenants, id, seen, change, note, &input::actor(by))
+        .change(by.tenants, id, seen, change, note, &by.actor())
         .await?;
     Ok(input::tagged(
         &AlertSummary::of(siem, &alert),

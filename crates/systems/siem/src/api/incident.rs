@@ -193,14 +193,7 @@ pub(super) async fn change(
     let seen = input::if_match(&headers)?;
     let changed = siem
         .incidents
-        .change(
-            by.tenants,
-            id,
-            seen,
-            &change,
-            &body.note,
-            &input::actor(&by),
-        )
+        .change(by.tenants, id, seen, &change, &body.note, &by.actor())
         .await?;
     Ok(input::tagged(
         &IncidentSummary::of(&siem, &changed),

@@ -84,11 +84,6 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     })
 }
 
-/// Who did it, as the ledger calls it.
-pub(super) fn actor(by: &Principal) -> String {
-    format!("{}:{}", by.kind.as_str(), by.id)
-}
-
 /// An answer with its revision as the ETag.
 pub(super) fn tagged(value: &impl Serialize, revision: i64) -> Response {
     let mut response = Json(value).into_response();

@@ -126,7 +126,7 @@ pub(super) async fn set(
     let seen = input::if_match(&headers)?;
     let kept = siem
         .rules
-        .set(of, &id, seen, |_| setting, &input::actor(&by))
+        .set(of, &id, seen, |_| setting, &by.actor())
         .await?;
     let answer = SettingOf {
         tenant: kept.tenant.map(|id| siem.slug(id)),
@@ -161,7 +161,7 @@ pub(super) async fn put_file(
     let text = std::str::from_utf8(&body).map_err(|error| {
         Problem::bad_request(format!("byte {}: not UTF-8", error.valid_up_to()))
     })?;
-    let warnings = siem.rules.put_file(&name, text, &input::actor(&by)).await?;
+    let warnings = siem.rules.put_file(&name, text, &by.actor()).await?;
     Ok(Json(FilePut { name, warnings }))
 }
 
@@ -175,6 +175,6 @@ pub(super) async fn remove_file(
 ) -> Result<StatusCode, Problem> {
     by.require(Action::SiemWrite)?;
     by.require_all_tenants()?;
-    siem.rules.remove_file(&name, &input::actor(&by)).await?;
+    siem.rules.remove_file(&name, &by.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -130,7 +130,7 @@ pub(super) async fn create(
     let until = input::moment("until", &new.until)?;
     let made = siem
         .suppressions
-        .of_alert(&of, entity, until, &new.reason, &input::actor(&by))
+        .of_alert(&of, entity, until, &new.reason, &by.actor())
         .await?;
     let answer = input::tagged(&SuppressionSummary::of(&siem, &made), made.revision);
     Ok((StatusCode::CREATED, answer).into_response())
@@ -151,7 +151,7 @@ pub(super) async fn end(
     let seen = input::if_match(&headers)?;
     let ended = siem
         .suppressions
-        .end(by.tenants, id, seen, &input::actor(&by))
+        .end(by.tenants, id, seen, &by.actor())
         .await?;
     Ok(input::tagged(
         &SuppressionSummary::of(&siem, &ended),

@@ -11,7 +11,7 @@ use sealwright_access::http::SessionInfo;
 use sealwright_access::{Action, Principal, Tenant};
 use sealwright_core::{Problem, TenantScope, UnixMicros};
 use sealwright_web::range::Preset;
-use sealwright_web::{Chrome, Crumb, PageUrl, ProblemPage, TenantMenu, TimeRange, Viewer};
+use sealwright_web::{Chrome, Crumb, PageUrl, ProblemPage, TenantMenu, TimeRange};
 
 use super::{SiemPages, TABS};
 use crate::api::Siem;
@@ -88,16 +88,7 @@ impl Visit {
     pub(super) fn chrome(&self, way: Vec<Crumb>) -> Chrome {
         let mut crumbs = vec![Crumb::link("SIEM", &self.to("/console/siem"))];
         crumbs.extend(way);
-        let viewer = Viewer {
-            name: self.by.name.clone(),
-            role: self
-                .by
-                .roles
-                .first()
-                .map_or("key", |role| role.as_str())
-                .to_owned(),
-            csrf: self.csrf.clone(),
-        };
+        let viewer = self.by.viewer(&self.csrf);
         let frame = self.pages.chrome.chrome(&viewer, &self.url, &self.headers);
         let frame = frame.crumbs(crumbs).tabs(&TABS);
         match self.menu() {
@@ -117,7 +108,7 @@ impl Visit {
 
     /// How the ledger names the visitor.
     pub(super) fn actor(&self) -> String {
-        format!("{}:{}", self.by.kind.as_str(), self.by.id)
+        self.by.actor()
     }
 
     /// The tenants that the address asks for, as far as the visitor may see them.
@@ -131,30 +122,14 @@ impl Visit {
     fn tenant(&self, name: &str) -> Result<Arc<Tenant>, Refusal> {
         self.siem()
             .directory
-            .resolve(name)
-            .filter(|tenant| self.by.tenants.allows(tenant.id))
+            .visible(self.by.tenants, name)
             .ok_or_else(|| self.missing(&format!("There is no tenant {}.", shown(name))))
     }
 
     fn menu(&self) -> Option<TenantMenu> {
-        if self.by.tenants.tenant().is_some() {
-            return None;
-        }
-        let chosen = self.url.get("tenant").map(|name| {
-            let known = self.siem().directory.resolve(name);
-            known.map_or_else(|| name.to_owned(), |tenant| tenant.slug.clone())
-        });
-        Some(TenantMenu {
-            tenants: self
-                .siem()
-                .directory
-                .all()
-                .iter()
-                .map(|tenant| (tenant.slug.clone(), tenant.name.clone()))
-                .collect(),
-            chosen,
-            all: true,
-        })
+        self.siem()
+            .directory
+            .menu(self.by.tenants, self.url.get("tenant"))
     }
 
     /// The span of time that the address asks for.
