@@ -167,4 +167,24 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(open, expected);
     }
+
+    #[test]
+    fn a_name_of_the_document_means_one_thing() {
+        // Merged documents keep the first of two schemas of one name, and say nothing.
+        let (mut known, mut twice) = (std::collections::BTreeMap::new(), Vec::new());
+        for part in crate::systems::documents() {
+            let value = serde_json::to_value(&part).unwrap();
+            for (name, schema) in value["components"]["schemas"]
+                .as_object()
+                .into_iter()
+                .flatten()
+            {
+                let before = known.insert(name.clone(), schema.clone());
+                if before.is_some_and(|before| before != *schema) {
+                    twice.push(name.clone());
+                }
+            }
+        }
+        assert_eq!(twice, Vec::<String>::new(), "two things each");
+    }
 }

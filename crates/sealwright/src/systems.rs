@@ -94,10 +94,10 @@ fn parquet() -> ParquetOpener {
     })
 }
 
-/// The HTTP interfaces without anything behind them: for the reference.
-pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
-    let mut whole = sealwright_billing::api::router().into_openapi();
-    for part in [
+/// The documents of the parts of the HTTP interface.
+pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
+    vec![
+        sealwright_billing::api::router().into_openapi(),
         sealwright_dlp::api::router().into_openapi(),
         sealwright_siem::api::router().into_openapi(),
         sealwright_billing::api::check_router().into_openapi(),
@@ -107,7 +107,14 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         sealwright_lake::api::router().into_openapi(),
         sealwright_lake::api::erasures().into_openapi(),
         sealwright_intake::api::openapi(),
-    ] {
+    ]
+}
+
+/// The HTTP interfaces without anything behind them: for the reference.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    let mut parts = documents().into_iter();
+    let mut whole = parts.next().unwrap_or_default();
+    for part in parts {
         whole.merge(part);
     }
     whole.info.title = "Sealwright".to_owned();

@@ -40,6 +40,7 @@ const LINK: usize = 2_000;
     clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
+#[schema(as = MessageSeverity)]
 pub enum Severity {
     /// For the record.
     Info,

@@ -228,6 +228,7 @@ pub(super) struct Evaluate {
 
 /// What an evaluation did.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AnomalyReport)]
 pub(super) struct Report {
     /// Tenants that were looked at.
     tenants: u64,

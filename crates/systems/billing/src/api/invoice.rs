@@ -19,6 +19,7 @@ use crate::service::usage::{month_start, next_month};
 
 /// An invoice without its lines.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceSummary)]
 pub(super) struct Summary {
     /// The id.
     id: String,
@@ -157,6 +158,7 @@ pub(super) struct Generate {
 
 /// What became of one tenant's period.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceOutcome)]
 pub(super) struct Outcome {
     /// The tenant's slug.
     tenant: String,

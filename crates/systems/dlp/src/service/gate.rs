@@ -29,6 +29,7 @@ ids! {
 /// What the gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = UploadVerdict)]
 pub enum Verdict {
     /// Take it.
     Pass,
