@@ -58,9 +58,12 @@ impl Radosgw {
         let monitor = free_port()?;
         let folder = self.folder.display();
         let port = self.url.rsplit(':').next().unwrap_or_default();
+        // By its own default a monitor does not start on a disk that is 95 % full, which says nothing about the few
+        // megabytes that a test needs: that bound is off.
         let config = format!(
             "[global]\nfsid = {fsid}\nauth_cluster_required = none\nauth_service_required = none\n\
              auth_client_required = none\nmon_host = [v1:127.0.0.1:{monitor}]\n\
+             mon_data_avail_warn = -1\nmon_data_avail_crit = -1\n\
              mon_allow_pool_size_one = true\nosd_pool_default_size = 1\n\
              osd_pool_default_min_size = 1\nosd_pool_default_pg_num = 2\n\
              osd_pool_default_pgp_num = 2\nosd_pool_default_pg_autoscale_mode = off\n\
