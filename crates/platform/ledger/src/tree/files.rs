@@ -55,35 +55,56 @@ fn create_folders(root: &Path, folder: &Path, touched: &mut BTreeSet<PathBuf>) -
 /// Writes files below `root`, each with its folders, and returns when contents and names are on
 /// disk. What stood at those paths is replaced.
 pub(crate) fn write_durably(root: &Path, contents: &[(PathBuf, &[u8])]) -> Result<()> {
-    let mut touched = BTreeSet::new();
-    let mut handles = Vec::with_capacity(contents.len());
-    for (relative, bytes) in contents {
-        let path = root.join(relative);
-        if let Some(folder) = path.parent() {
-            create_folders(root, folder, &mut touched)?;
-            touched.insert(folder.to_owned());
-        }
-        let write = || {
-            let mut file = File::create(&path)?;
-            file.write_all(bytes)?;
-            Ok(file)
-        };
-        handles.push((write().map_err(LedgerError::file(&path))?, path));
-        // Stay far below the usual limit of open files.
-        if handles.len() == 256 {
-            sync_files(&handles)?;
-            handles.clear();
-        }
+    // Stay far below the usual limit of open files.
+    for some in contents.chunks(256) {
+        let mut written = Unsynced::default();
+        written.write(root, some)?;
+        written.sync()?;
     }
-    sync_files(&handles)?;
-    let folders: Vec<PathBuf> = touched.into_iter().collect();
-    in_parallel(&folders, |folder| sync_folder(folder))
+    Ok(())
 }
 
-fn sync_files(handles: &[(File, PathBuf)]) -> Result<()> {
-    in_parallel(handles, |(file, path)| {
-        file.sync_all().map_err(LedgerError::file(path))
-    })
+/// Files that were written and are perhaps not on disk yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unsynced {
+    files: Vec<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Unsynced {
+    /// Writes files below `root`, each with its folders. What stood at those paths is replaced.
+    pub(crate) fn write(&mut self, root: &Path, contents: &[(PathBuf, &[u8])]) -> Result<()> {
+        for (relative, bytes) in contents {
+            let path = root.join(relative);
+            if let Some(folder) = path.parent() {
+                create_folders(root, folder, &mut self.folders)?;
+                self.folders.insert(folder.to_owned());
+            }
+            File::create(&path)
+                .and_then(|mut file| file.write_all(bytes))
+                .map_err(LedgerError::file(&path))?;
+            self.files.push(path);
+        }
+        Ok(())
+    }
+
+    /// The number of files.
+    pub(crate) const fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Syncs them and their folders; afterwards there are none.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        in_parallel(&self.files, |path| {
+            File::open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(LedgerError::file(path))
+        })?;
+        let folders: Vec<PathBuf> = self.folders.iter().cloned().collect();
+        in_parallel(&folders, |folder| sync_folder(folder))?;
+        *self = Self::default();
+        Ok(())
+    }
 }
 
 /// Calls `work` for each item, on a few threads when there are several items.
@@ -120,8 +141,13 @@ pub(crate) fn replace_durably(root: &Path, next: &str, name: &str, bytes: &[u8])
         file.sync_all()
     };
     write().map_err(LedgerError::file(&temporary))?;
-    fs::rename(&temporary, root.join(name)).map_err(LedgerError::file(root.join(name)))?;
+    rename(root, next, name)?;
     sync_folder(root)
+}
+
+/// Gives a file another's name, in one step.
+pub(crate) fn rename(root: &Path, next: &str, name: &str) -> Result<()> {
+    fs::rename(root.join(next), root.join(name)).map_err(LedgerError::file(root.join(name)))
 }
 
 /// A file and whether it is there at all.
@@ -198,16 +224,21 @@ fn remove_beyond_in(root: &Path, relative: &str, edge: &[&str], size: u64) -> Re
     Ok(())
 }
 
-/// Removes the partial tiles of a tree of `old` entries whose full tile stands in a tree of `new`
+/// Removes the partial tiles whose tile became full while the tree grew from `old` to `new`
 /// entries. Failing to is no error: they are correct, only no longer needed.
 pub(crate) fn remove_superseded(root: &Path, old: u64, new: u64) {
-    for tile in Tile::partials(old) {
-        let full = Tile {
-            width: TILE_WIDTH,
-            ..tile
-        };
-        if Tile::in_tree(tile.kind, tile.index, new) == Some(full) {
-            let _ = fs::remove_dir_all(root.join(format!("{full}.p")));
+    let mut kinds = vec![(TileKind::Entries, 0)];
+    kinds.extend((0..=MAX_TILE_LEVEL).map(|level| (TileKind::Hashes(level), level)));
+    for (kind, level) in kinds {
+        let bits = (u32::from(level) + 1) * u32::from(TILE_HEIGHT);
+        let full = |size: u64| size.checked_shr(bits).unwrap_or(0);
+        for index in full(old)..full(new) {
+            let tile = Tile {
+                kind,
+                index,
+                width: TILE_WIDTH,
+            };
+            let _ = fs::remove_dir_all(root.join(format!("{tile}.p")));
         }
     }
 }

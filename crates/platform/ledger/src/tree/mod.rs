@@ -4,7 +4,9 @@
 mod appender;
 mod edge;
 mod files;
+mod journal;
 mod reader;
+mod recover;
 mod tile_log;
 
 pub use appender::{Appended, Appender};
@@ -16,5 +18,9 @@ pub use tile_log::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, TileLog};
 pub const CHECKPOINT: &str = "checkpoint";
 /// Where a checkpoint is written before it takes the old one's place.
 pub(crate) const CHECKPOINT_NEXT: &str = ".checkpoint.next";
+/// The appends whose tiles may not be on disk yet; only while the tree is open, or after a crash.
+pub(crate) const JOURNAL: &str = ".journal";
+/// Where a journal is begun before it takes the old one's place.
+pub(crate) const JOURNAL_NEXT: &str = ".journal.next";
 /// Held by the one process that writes the tree.
 pub(crate) const LOCK: &str = ".lock";

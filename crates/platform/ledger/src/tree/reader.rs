@@ -219,8 +219,13 @@ impl TreeReader {
     }
 
     /// The names in the tree's folder that are not part of the tree and not looked at.
-    pub(crate) const fn own_files() -> [&'static str; 2] {
-        [LOCK, super::CHECKPOINT_NEXT]
+    pub(crate) const fn own_files() -> [&'static str; 4] {
+        [
+            LOCK,
+            super::CHECKPOINT_NEXT,
+            super::JOURNAL,
+            super::JOURNAL_NEXT,
+        ]
     }
 }
 

@@ -9,8 +9,11 @@ use sealwright_merkle::{Checkpoint, EntryBundle, Hash, SignerKey, Tile, TileKind
 
 use super::edge::Edge;
 use super::files::{
-    read_if_there, remove_beyond, remove_superseded, replace_durably, sync_folder, write_durably,
+    Unsynced, read_if_there, remove_beyond, remove_superseded, rename, replace_durably,
+    sync_folder, write_durably,
 };
+use super::journal::Journal;
+use super::recover::recover;
 use super::{CHECKPOINT, CHECKPOINT_NEXT, LOCK, TreeReader};
 use crate::error::{LedgerError, Result};
 
@@ -19,12 +22,21 @@ pub const MAX_BATCH_ENTRIES: usize = 65_536;
 /// The most bytes of entries in one append.
 pub const MAX_BATCH_BYTES: usize = 256 << 20;
 
+/// Above this the tiles of an append are synced themselves: the journal would be a second copy
+/// that costs more than it saves.
+const MAX_JOURNALED_BYTES: usize = 1 << 20;
+/// The length of the journal, and the number of unsynced files, that lead to syncing everything.
+const MAX_JOURNAL_BYTES: u64 = 8 << 20;
+const MAX_UNSYNCED: usize = 4_096;
+
 /// A tree that can grow. One process at a time holds it.
 ///
 /// An append is on disk, and in a signed checkpoint, when the call returns. The order of the
-/// steps is what makes it safe: first the new bundles and tiles, synced with their folders; then
-/// the checkpoint, written beside the old one, synced and renamed over it. Until the rename the
-/// old checkpoint stands, and nothing that it covers was touched.
+/// steps is what makes it safe. A small append goes to the journal, with its checkpoint, and is
+/// synced there; then the new bundles and tiles are written, and last the checkpoint, beside the
+/// old one and renamed over it. A large append does without the journal: its tiles and then its
+/// checkpoint are synced themselves. Until the rename the old checkpoint stands, and nothing that
+/// it covers was touched. Opening the tree after a crash writes again what the journal holds.
 #[derive(Debug)]
 pub struct TileLog {
     reader: TreeReader,
@@ -32,6 +44,11 @@ pub struct TileLog {
     edge: Edge,
     /// The checkpoint file as this process knows it.
     published: Vec<u8>,
+    /// The size of the tree up to which every file is on disk.
+    settled: u64,
+    /// The appends since then.
+    journal: Option<Journal>,
+    unsynced: Unsynced,
     stopped: Option<String>,
     _lock: File,
 }
@@ -47,50 +64,44 @@ impl TileLog {
         fs::create_dir_all(root).map_err(LedgerError::file(root))?;
         let lock = lock(root)?;
         let reader = TreeReader::new(root, signer.verifier().clone());
+        recover(&reader)?;
         let path = root.join(CHECKPOINT);
-        let mut log = match read_if_there(&path)? {
-            Some(published) => {
-                let (checkpoint, _) = reader.checkpoint()?;
-                remove_beyond(root, checkpoint.size)?;
-                let edge = load_edge(&reader, &checkpoint)?;
-                Self {
-                    reader,
-                    signer,
-                    edge,
-                    published,
-                    stopped: None,
-                    _lock: lock,
-                }
-            }
-            None if root.join("tile").exists() => {
-                return Err(LedgerError::damaged(
-                    &path,
-                    "the checkpoint is missing though there are tiles; restore it from a backup, as \
-                     starting anew would fork the ledger",
-                ));
-            }
-            None => {
-                let edge = Edge::empty();
-                let published = Vec::new();
-                let mut log = Self {
-                    reader,
-                    signer,
-                    edge,
-                    published,
-                    stopped: None,
-                    _lock: lock,
-                };
-                log.publish()?;
-                if let Some(parent) = root.parent().filter(|p| !p.as_os_str().is_empty()) {
-                    sync_folder(parent)?;
-                }
-                log
-            }
+        let published = read_if_there(&path)?;
+        if published.is_none() && root.join("tile").exists() {
+            return Err(LedgerError::damaged(
+                &path,
+                "the checkpoint is missing though there are tiles; restore it from a backup, as \
+                 starting anew would fork the ledger",
+            ));
+        }
+        let mut log = Self {
+            reader,
+            signer,
+            edge: Edge::empty(),
+            published: Vec::new(),
+            settled: 0,
+            journal: None,
+            unsynced: Unsynced::default(),
+            stopped: None,
+            _lock: lock,
         };
+        if let Some(published) = published {
+            let (checkpoint, _) = log.reader.checkpoint()?;
+            remove_beyond(root, checkpoint.size)?;
+            log.edge = load_edge(&log.reader, &checkpoint)?;
+            log.published = published;
+        } else {
+            let note = log.note(&log.edge)?;
+            log.publish_durably(note)?;
+            if let Some(parent) = root.parent().filter(|p| !p.as_os_str().is_empty()) {
+                sync_folder(parent)?;
+            }
+        }
+        log.settled = log.size();
         // A crash between checkpoint and clean-up may have left the last full tile's partials.
-        let before = log.size() / u64::from(TILE_WIDTH) * u64::from(TILE_WIDTH);
-        remove_superseded(root, before.saturating_sub(1), log.size());
-        log.stopped = None;
+        let width = u64::from(TILE_WIDTH);
+        let before = (log.size() / width * width).saturating_sub(1);
+        remove_superseded(root, before, log.size());
         Ok(log)
     }
 
@@ -142,22 +153,90 @@ impl TileLog {
             edge.push(entry.as_ref(), &mut writes)?;
         }
         edge.write_partials(old, &mut writes);
+        let note = self.note(&edge)?;
         self.check_unchanged()?;
         let files: Vec<(PathBuf, &[u8])> = writes
             .iter()
             .map(|(tile, bytes)| (PathBuf::from(tile.path()), bytes.as_slice()))
             .collect();
-        write_durably(self.reader.root_folder(), &files)?;
-        let before = std::mem::replace(&mut self.edge, edge);
-        if let Err(error) = self.publish() {
-            // Whether the new checkpoint took the old one's place is not known, so neither tree
-            // may be continued before the file was read again.
-            self.edge = before;
-            self.stopped = Some(error.to_string());
-            return Err(error);
+        if bytes + 4 * entries.len() > MAX_JOURNALED_BYTES {
+            self.settle()?;
+            write_durably(self.reader.root_folder(), &files)?;
+            self.publish_durably(note)?;
+            self.settled = edge.size();
+            self.edge = edge;
+            remove_superseded(self.reader.root_folder(), old, self.size());
+        } else {
+            if self.unsynced.len() > MAX_UNSYNCED
+                || (self.journal.as_ref()).is_some_and(|j| j.len() > MAX_JOURNAL_BYTES)
+            {
+                self.settle()?;
+            }
+            self.append_by_journal(entries, &files, note)?;
+            self.edge = edge;
         }
-        remove_superseded(self.reader.root_folder(), old, self.size());
         Ok(old..self.size())
+    }
+
+    fn append_by_journal<E: AsRef<[u8]>>(
+        &mut self,
+        entries: &[E],
+        files: &[(PathBuf, &[u8])],
+        note: Vec<u8>,
+    ) -> Result<()> {
+        let root = self.reader.root_folder();
+        let journal = match &mut self.journal {
+            Some(journal) => journal,
+            none => none.insert(Journal::begin(root, &self.published)?),
+        };
+        let mark = match journal.add(&note, entries) {
+            Err(LedgerError::Stopped(cause)) => return self.stop(cause),
+            other => other?,
+        };
+        let next = (PathBuf::from(CHECKPOINT_NEXT), note.as_slice());
+        let written = (self.unsynced.write(root, files))
+            .and_then(|()| Unsynced::default().write(root, &[next]));
+        if let Err(error) = written {
+            // The disk is full, say: then the tree is as before.
+            return match journal.undo(&mark) {
+                Ok(()) => Err(error),
+                Err(_) => self.stop(error.to_string()),
+            };
+        }
+        match rename(root, CHECKPOINT_NEXT, CHECKPOINT) {
+            Ok(()) => {
+                self.published = note;
+                Ok(())
+            }
+            Err(error) => self.stop(error.to_string()),
+        }
+    }
+
+    /// Whether the last append stands is not known, so neither tree may be continued before the
+    /// files were read again.
+    fn stop(&mut self, cause: String) -> Result<()> {
+        self.stopped = Some(cause.clone());
+        Err(LedgerError::Stopped(cause))
+    }
+
+    /// Brings everything to disk, after which the journal is not needed.
+    fn settle(&mut self) -> Result<()> {
+        if self.journal.is_none() {
+            return Ok(());
+        }
+        let root = self.reader.root_folder();
+        self.unsynced.sync()?;
+        let path = root.join(CHECKPOINT);
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(LedgerError::file(&path))?;
+        sync_folder(root)?;
+        Journal::end(root)?;
+        self.journal = None;
+        // Not before: the edge of the journal's base is read from these partials after a crash.
+        remove_superseded(root, self.settled, self.edge.size());
+        self.settled = self.edge.size();
+        Ok(())
     }
 
     /// Somebody who replaced the checkpoint behind the lock's back would be forked by the next
@@ -172,18 +251,39 @@ impl TileLog {
         Err(error)
     }
 
-    fn publish(&mut self) -> Result<()> {
-        let root = self.reader.root_folder();
-        let checkpoint =
-            Checkpoint::new(self.signer.verifier().name(), self.edge.size(), self.root());
-        let note = checkpoint
+    /// The signed checkpoint of a tree with this edge.
+    fn note(&self, edge: &Edge) -> Result<Vec<u8>> {
+        let path = self.reader.root_folder().join(CHECKPOINT);
+        let checkpoint = Checkpoint::new(
+            self.signer.verifier().name(),
+            edge.size(),
+            edge.frontier.root(),
+        );
+        checkpoint
             .sign(&[&self.signer])
-            .map_err(|e| LedgerError::damaged(&root.join(CHECKPOINT), e.to_string()))?
-            .to_string()
-            .into_bytes();
-        replace_durably(root, CHECKPOINT_NEXT, CHECKPOINT, &note)?;
-        self.published = note;
-        Ok(())
+            .map(|note| note.to_string().into_bytes())
+            .map_err(|e| LedgerError::damaged(&path, e.to_string()))
+    }
+
+    fn publish_durably(&mut self, note: Vec<u8>) -> Result<()> {
+        let root = self.reader.root_folder();
+        match replace_durably(root, CHECKPOINT_NEXT, CHECKPOINT, &note) {
+            Ok(()) => {
+                self.published = note;
+                Ok(())
+            }
+            Err(error) => self.stop(error.to_string()),
+        }
+    }
+}
+
+impl Drop for TileLog {
+    fn drop(&mut self) {
+        // Where this fails, and after an append of unknown outcome, the journal stays for the
+        // next start.
+        if self.stopped.is_none() {
+            let _ = self.settle();
+        }
     }
 }
 
@@ -203,7 +303,7 @@ fn lock(root: &Path) -> Result<File> {
 }
 
 /// Reads the right edge of a stored tree and checks it against the signed root.
-fn load_edge(reader: &TreeReader, checkpoint: &Checkpoint) -> Result<Edge> {
+pub(super) fn load_edge(reader: &TreeReader, checkpoint: &Checkpoint) -> Result<Edge> {
     let size = checkpoint.size;
     let mut edge = Edge::empty();
     for tile in Tile::partials(size) {

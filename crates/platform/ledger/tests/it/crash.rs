@@ -1,5 +1,6 @@
 //! Every state that a crash can leave: some of the new files, whole or torn, with the old
-//! checkpoint; or all of them with the new one. Reopening continues from the checkpoint.
+//! checkpoint; or all of them with the new one. Reopening continues from the checkpoint, or, where
+//! the journal has acknowledged appends, from these.
 
 use std::fs;
 use std::path::Path;
@@ -73,6 +74,124 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// The power fails: of what was not synced, each file is lost, torn, empty or there, the
+    /// checkpoint among them. Nothing that was acknowledged is missing.
+    #[test]
+    fn what_was_acknowledged_survives_the_loss_of_every_unsynced_file(
+        old in prop_oneof![Just(0_u64), 1..40_u64, 250..262_u64, 500..530_u64],
+        appends in prop::collection::vec(prop_oneof![1..4_u64, 1..300_u64], 1..6),
+        fate in prop::collection::vec((0..4_u8, any::<prop::sample::Index>()), 16),
+        checkpoint in 0..4_u8,
+        torn in any::<bool>(),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (running, lost) = (folder.path().join("running"), folder.path().join("lost"));
+        open(&running).append(&entries(0, old)).unwrap();
+        copy(&running, &lost);
+        let mut log = open(&running);
+        let mut size = old;
+        for more in appends {
+            log.append(&entries(size, size + more)).unwrap();
+            size += more;
+        }
+        let root = log.root();
+        for (i, file) in files(&running).into_iter().enumerate() {
+            let relative = file.strip_prefix(&running).unwrap();
+            let mut bytes = fs::read(&file).unwrap();
+            let (mut kind, at) = fate[i % fate.len()];
+            if relative == Path::new(".journal") {
+                // Synced. An append that was not acknowledged may have begun.
+                kind = 3;
+                if torn {
+                    bytes.extend_from_slice(&[0, 0, 1, 0, 0, 0, 0, 9, 7]);
+                }
+            } else if relative == Path::new("checkpoint") {
+                kind = checkpoint;
+            } else if lost.join(relative).exists() {
+                continue;
+            }
+            let bytes = match kind {
+                0 => continue,
+                1 => bytes[..at.index(bytes.len().max(1)).min(bytes.len())].to_vec(),
+                2 => vec![0; bytes.len()],
+                _ => bytes,
+            };
+            fs::create_dir_all(lost.join(relative).parent().unwrap()).unwrap();
+            fs::write(lost.join(relative), bytes).unwrap();
+        }
+        prop_assert!(lost.join(".journal").exists());
+
+        let mut log = open(&lost);
+        prop_assert_eq!((log.size(), log.root()), (size, root));
+        log.append(&entries(size, size + 3)).unwrap();
+        drop(log);
+        let report = verify_tree(&lost, &key()).unwrap();
+        prop_assert!(report.ok, "{:?}", report.findings);
+        prop_assert_eq!((report.size, report.unpublished), (size + 3, 0));
+        prop_assert!(!lost.join(".journal").exists());
+        let log = open(&lost);
+        let mut read = Vec::new();
+        log.reader().scan(0, size, |_, entry| { read.push(entry.to_vec()); true }).unwrap();
+        prop_assert_eq!(read, entries(0, size));
+    }
+}
+
+#[test]
+fn a_damaged_journal_does_not_fork_the_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, crashed) = (folder.path().join("running"), folder.path().join("crashed"));
+    let mut log = open(&running);
+    log.append(&entries(0, 20)).unwrap();
+    let first = fs::metadata(running.join(".journal")).unwrap().len() as usize;
+    log.append(&entries(20, 300)).unwrap();
+    copy(&running, &crashed);
+    let whole = fs::read(crashed.join(".journal")).unwrap();
+    // The second append was published, so its record cannot have been torn by a crash.
+    for at in [3, 40, first - 1, first + 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(crashed.join(".journal"), &bytes).unwrap();
+        let error = TileLog::open(&crashed, signer()).unwrap_err().to_string();
+        assert!(error.contains(".journal"), "{error}");
+    }
+    // Another tree's journal.
+    let other = folder.path().join("other");
+    let mut another = open(&other);
+    another.append(&entries(7, 30)).unwrap();
+    fs::copy(other.join(".journal"), crashed.join(".journal")).unwrap();
+    assert!(TileLog::open(&crashed, signer()).is_err());
+    fs::write(crashed.join(".journal"), &whole).unwrap();
+    assert_eq!(open(&crashed).root(), log.root());
+    assert!(verify_tree(&crashed, &key()).unwrap().ok);
+}
+
+#[test]
+fn the_journal_begins_anew_before_it_is_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("ledger");
+    let mut log = open(&root);
+    let (mut longest, mut begun) = (0, 0);
+    let mut before = 0;
+    for i in 0..40_u64 {
+        log.append(&vec![vec![i as u8; 60_000]; 10]).unwrap();
+        let now = fs::metadata(root.join(".journal")).unwrap().len();
+        longest = longest.max(now);
+        begun += u32::from(now < before);
+        before = now;
+    }
+    assert!(begun >= 2, "begun anew {begun} times");
+    assert!(longest < 10 << 20, "{longest} bytes");
+    // Large appends do without it.
+    log.append(&vec![vec![7; 60_000]; 100]).unwrap();
+    assert!(!root.join(".journal").exists());
+    assert_eq!(log.size(), 500);
+    drop(log);
+    assert!(verify_tree(&root, &key()).unwrap().ok);
+}
+
 #[test]
 fn growing_in_any_steps_leaves_the_same_full_tiles_and_no_old_partials() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,6 +205,8 @@ fn growing_in_any_steps_leaves_the_same_full_tiles_and_no_old_partials() {
         // Whatever is published can be proven.
         log.reader().prove(size - 1).unwrap();
     }
+    // Closing it syncs everything and removes what is no longer needed.
+    drop(log);
     open(&once).append(&entries(0, 1_030)).unwrap();
     for file in files(&once) {
         let relative = file.strip_prefix(&once).unwrap();
@@ -99,7 +220,6 @@ fn growing_in_any_steps_leaves_the_same_full_tiles_and_no_old_partials() {
         assert!(!steps.join(full).exists(), "{full} was superseded");
     }
     assert!(steps.join("tile/0/004.p").exists());
-    drop(log);
     assert!(verify_tree(&steps, &key()).unwrap().ok);
     // Reopened at every kind of size, entries read back.
     let log = open(&steps);
@@ -136,7 +256,9 @@ fn nothing_is_forked() {
         Err(LedgerError::Stopped(_))
     ));
     drop(log);
-    fs::write(root.join("checkpoint"), &new).unwrap();
+    // The journal knows the older one, too, and what came after it.
+    assert_eq!(open(&root).size(), 310);
+    assert_eq!(fs::read(root.join("checkpoint")).unwrap(), new);
     // Another key, a changed tile, a lost checkpoint: each is refused.
     let other = SignerKey::from_seed("log.example/test", &[7; 32]).unwrap();
     assert!(TileLog::open(&root, other).is_err());
