@@ -77,15 +77,16 @@ fn show(command: &Command) -> String {
     text
 }
 
-/// The program, built with the features of the whole workspace, so that nothing is built twice.
+/// The program as the tests have it: a build of the binary alone would turn off the features of
+/// dependencies that only tests ask for, and nearly all of them would be built a second time.
 pub(crate) fn program() -> Result<PathBuf> {
     call(cargo().args([
-        "build",
-        "--quiet",
-        "--locked",
+        "nextest",
+        "run",
         "--workspace",
-        "--bin",
-        "sealwright",
+        "--locked",
+        "--no-run",
+        "--cargo-quiet",
     ]))?;
     Ok(target().join("debug/sealwright"))
 }

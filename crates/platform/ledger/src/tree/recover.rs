@@ -68,12 +68,7 @@ pub(super) fn recover(reader: &TreeReader) -> Result<()> {
 
 /// A checkpoint that can be read must be one of the journal's. It may be unreadable: a crash can
 /// have torn it, as it is not synced while there is a journal.
-fn check_published(
-    reader: &TreeReader,
-    base: &[u8],
-    records: &[Record],
-    end: u64,
-) -> Result<()> {
+fn check_published(reader: &TreeReader, base: &[u8], records: &[Record], end: u64) -> Result<()> {
     let root = reader.root_folder();
     let Some(published) = read_if_there(&root.join(CHECKPOINT))? else {
         return Ok(());

@@ -24,9 +24,9 @@ pub const MAX_BATCH_BYTES: usize = 256 << 20;
 
 /// Above this the tiles of an append are synced themselves: the journal would be a second copy
 /// that costs more than it saves.
-const MAX_JOURNALED_BYTES: usize = 1 << 20;
+const MAX_JOURNALED_BYTES: usize = 4 << 20;
 /// The length of the journal, and the number of unsynced files, that lead to syncing everything.
-const MAX_JOURNAL_BYTES: u64 = 8 << 20;
+const MAX_JOURNAL_BYTES: u64 = 32 << 20;
 const MAX_UNSYNCED: usize = 4_096;
 
 /// A tree that can grow. One process at a time holds it.
