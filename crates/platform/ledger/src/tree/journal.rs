@@ -9,9 +9,12 @@
 //! The file: a magic line, the checkpoint that the tree had when everything was on disk (the base),
 //! then a record for each append. Each part ends with a SHA-256 over the digest before it, its length
 //! and its bytes, so that no record can be of another journal or at another place.
+//!
+//! The file is filled with zeros ahead of the records: writing over them and syncing needs no commit of
+//! the file system's own journal, which would wait for the tiles that were just written, too.
 
 use std::fs::{self, File};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -22,6 +25,9 @@ use crate::error::{LedgerError, Result};
 
 const MAGIC: &[u8] = b"sealwright ledger journal 1\n";
 const DIGEST: usize = 32;
+/// How far the zeros reach: little at first, for commands that append one entry and end.
+const FIRST_ROOM: u64 = 256 << 10;
+const MORE_ROOM: u64 = 4 << 20;
 
 /// The journal of a tree that is open for appending.
 #[derive(Debug)]
@@ -29,6 +35,7 @@ pub(crate) struct Journal {
     file: File,
     path: PathBuf,
     len: u64,
+    room: u64,
     digest: [u8; DIGEST],
 }
 
@@ -59,6 +66,7 @@ impl Journal {
             let mut file = File::create(&next)?;
             file.write_all(MAGIC)?;
             file.write_all(&part)?;
+            zeros(&mut file, FIRST_ROOM)?;
             file.sync_all()?;
             fs::rename(&next, &path)?;
             Ok(file)
@@ -70,6 +78,7 @@ impl Journal {
             file,
             path,
             len,
+            room: len + FIRST_ROOM,
             digest,
         })
     }
@@ -94,7 +103,14 @@ impl Journal {
             len: self.len,
             digest: self.digest,
         };
+        let end = self.len + part.len() as u64;
         let mut write = || {
+            if end > self.room {
+                self.file.seek(SeekFrom::Start(self.room))?;
+                zeros(&mut self.file, end - self.room + MORE_ROOM)?;
+                self.file.sync_all()?;
+                self.room = end + MORE_ROOM;
+            }
             self.file.seek(SeekFrom::Start(self.len))?;
             self.file.write_all(&part)?;
             self.file.sync_data()
@@ -107,7 +123,7 @@ impl Journal {
             self.undo(&mark)?;
             return Err(error);
         }
-        self.len += part.len() as u64;
+        self.len = end;
         self.digest = digest;
         Ok(mark)
     }
@@ -117,10 +133,12 @@ impl Journal {
     /// # Errors
     /// [`LedgerError::Stopped`] when it may still be there after a crash.
     pub(crate) fn undo(&mut self, mark: &Mark) -> Result<()> {
+        // What follows may be half of a record; cut off, it is not in the way of the next one.
         self.file
             .set_len(mark.len)
             .and_then(|()| self.file.sync_all())
             .map_err(|e| LedgerError::Stopped(e.to_string()))?;
+        self.room = mark.len;
         self.len = mark.len;
         self.digest = mark.digest;
         Ok(())
@@ -174,6 +192,10 @@ pub(crate) fn read(root: &Path) -> Result<Option<Contents>> {
         records,
         end: end as u64,
     }))
+}
+
+fn zeros(file: &mut File, count: u64) -> std::io::Result<()> {
+    std::io::copy(&mut std::io::repeat(0).take(count), file).map(|_| ())
 }
 
 /// A length, the bytes, and their digest after `before`.
@@ -260,7 +282,7 @@ mod tests {
             let ends = write(folder.path(), &records);
             let path = folder.path().join(JOURNAL);
             let bytes = fs::read(&path).unwrap();
-            let cut = cut.index(bytes.len() + 1);
+            let cut = cut.index(ends[ends.len() - 1] as usize + 1);
             fs::write(&path, &bytes[..cut]).unwrap();
             let whole = ends.iter().filter(|end| **end <= cut as u64).count();
             match read(folder.path()) {
@@ -286,7 +308,7 @@ mod tests {
             let ends = write(folder.path(), &records);
             let path = folder.path().join(JOURNAL);
             let mut bytes = fs::read(&path).unwrap();
-            let at = at.index(bytes.len());
+            let at = at.index(ends[ends.len() - 1] as usize);
             bytes[at] ^= mask;
             fs::write(&path, &bytes).unwrap();
             let whole = ends.iter().filter(|end| **end <= at as u64).count();
@@ -306,9 +328,15 @@ mod tests {
         let mark = journal.add(b"two", &[b"a longer entry"]).unwrap();
         journal.undo(&mark).unwrap();
         journal.add(b"three", &[b"c", b"d"]).unwrap();
+        // Beyond the zeros, and further.
+        let long = vec![7; 300 << 10];
+        journal.add(b"four", &[&long]).unwrap();
+        journal.add(b"five", &[&long]).unwrap();
         let contents = read(folder.path()).unwrap().unwrap();
         let notes: Vec<&[u8]> = contents.records.iter().map(|r| r.note.as_slice()).collect();
-        assert_eq!(notes, [b"one".as_slice(), b"three"]);
+        assert_eq!(notes, [b"one".as_slice(), b"three", b"four", b"five"]);
+        assert_eq!(contents.records[3].entries, [long]);
+        assert_eq!(contents.end, journal.len());
         assert_eq!(contents.base, b"base");
         // Begun anew, nothing of the old one is left.
         let journal = Journal::begin(folder.path(), b"later").unwrap();

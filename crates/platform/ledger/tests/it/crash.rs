@@ -74,6 +74,11 @@ proptest! {
     }
 }
 
+/// Where the records of a journal end, before its zeros.
+fn written(journal: &[u8]) -> usize {
+    journal.iter().rposition(|byte| *byte != 0).unwrap() + 1
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -106,7 +111,8 @@ proptest! {
                 // Synced. An append that was not acknowledged may have begun.
                 kind = 3;
                 if torn {
-                    bytes.extend_from_slice(&[0, 0, 1, 0, 0, 0, 0, 9, 7]);
+                    let end = written(&bytes);
+                    bytes.splice(end..end + 9, [0, 0, 1, 0, 0, 0, 0, 9, 7]);
                 }
             } else if relative == Path::new("checkpoint") {
                 kind = checkpoint;
@@ -145,12 +151,12 @@ fn a_damaged_journal_does_not_fork_the_tree() {
     let (running, crashed) = (folder.path().join("running"), folder.path().join("crashed"));
     let mut log = open(&running);
     log.append(&entries(0, 20)).unwrap();
-    let first = fs::metadata(running.join(".journal")).unwrap().len() as usize;
+    let first = written(&fs::read(running.join(".journal")).unwrap());
     log.append(&entries(20, 300)).unwrap();
     copy(&running, &crashed);
     let whole = fs::read(crashed.join(".journal")).unwrap();
     // The second append was published, so its record cannot have been torn by a crash.
-    for at in [3, 40, first - 1, first + 2, whole.len() - 1] {
+    for at in [3, 40, first - 1, first + 2, written(&whole) - 1] {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         fs::write(crashed.join(".journal"), &bytes).unwrap();
@@ -183,7 +189,7 @@ fn the_journal_begins_anew_before_it_is_long() {
         before = now;
     }
     assert_eq!(begun, 1);
-    assert!(longest < 36 << 20, "{longest} bytes");
+    assert!(longest < 40 << 20, "{longest} bytes");
     // Large appends do without it.
     log.append(&vec![vec![7; 60_000]; 100]).unwrap();
     assert!(!root.join(".journal").exists());
