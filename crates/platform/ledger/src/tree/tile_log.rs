@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use sealwright_merkle::tile::{TILE_WIDTH, split_hashes};
 use sealwright_merkle::{Checkpoint, EntryBundle, Hash, SignerKey, Tile, TileKind, leaf_hash};
 
-use super::edge::Edge;
+use super::edge::{Edge, Writes};
 use super::files::{
     Unsynced, read_if_there, remove_beyond, remove_superseded, rename, replace_durably,
     sync_folder, write_durably,
 };
-use super::journal::Journal;
+use super::journal::{Journal, Mark};
 use super::recover::recover;
 use super::{CHECKPOINT, CHECKPOINT_NEXT, LOCK, TreeReader};
 use crate::error::{LedgerError, Result};
@@ -34,7 +34,7 @@ const MAX_UNSYNCED: usize = 4_096;
 /// An append is on disk, and in a signed checkpoint, when the call returns. The order of the
 /// steps is what makes it safe. A small append goes to the journal, with its checkpoint, and is
 /// synced there; then the new bundles and tiles are written, and last the checkpoint, beside the
-/// old one and renamed over it. A large append does without the journal: its tiles and then its
+/// old one and renamed over it ([`TileLog::commit`] leaves that for later). A large append does without the journal: its tiles and then its
 /// checkpoint are synced themselves. Until the rename the old checkpoint stands, and nothing that
 /// it covers was touched. Opening the tree after a crash writes again what the journal holds.
 #[derive(Debug)]
@@ -42,8 +42,12 @@ pub struct TileLog {
     reader: TreeReader,
     signer: SignerKey,
     edge: Edge,
-    /// The checkpoint file as this process knows it.
+    /// The checkpoint file as this process knows it, and the size of its tree.
     published: Vec<u8>,
+    published_size: u64,
+    /// What was appended since: the tiles that became full, and the checkpoint.
+    pending: Writes,
+    next: Option<Vec<u8>>,
     /// The size of the tree up to which every file is on disk.
     settled: u64,
     /// The appends since then.
@@ -79,6 +83,9 @@ impl TileLog {
             signer,
             edge: Edge::empty(),
             published: Vec::new(),
+            published_size: 0,
+            pending: Writes::new(),
+            next: None,
             settled: 0,
             journal: None,
             unsynced: Unsynced::default(),
@@ -90,6 +97,7 @@ impl TileLog {
             remove_beyond(root, checkpoint.size)?;
             log.edge = load_edge(&log.reader, &checkpoint)?;
             log.published = published;
+            log.published_size = log.size();
         } else {
             let note = log.note(&log.edge)?;
             log.publish_durably(note)?;
@@ -105,13 +113,13 @@ impl TileLog {
         Ok(log)
     }
 
-    /// The number of entries in the published tree.
+    /// The number of entries in the tree.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.edge.size()
     }
 
-    /// The root of the published tree.
+    /// The root of the tree.
     #[must_use]
     pub fn root(&self) -> Hash {
         self.edge.frontier.root()
@@ -130,14 +138,44 @@ impl TileLog {
     /// [`LedgerError::TooLarge`] for more than [`MAX_BATCH_ENTRIES`], more than
     /// [`MAX_BATCH_BYTES`] or an entry above 65,535 bytes; a file error when the disk is full or
     /// fails. In both cases the tree is as before. [`LedgerError::Stopped`] when an earlier
-    /// append failed while the checkpoint was being replaced.
+    /// append failed at a point where its outcome is not known.
     pub fn append<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<Range<u64>> {
+        self.publish()?;
+        let before = self.edge.clone();
+        let (indices, mark) = self.add(entries)?;
+        if let Err(error) = self.publish() {
+            let undone = match (&mut self.journal, &mark, &self.stopped) {
+                // The disk is full, say: then the tree is as before.
+                (Some(journal), Some(mark), None) => journal.undo(mark),
+                _ => return Err(error),
+            };
+            if undone.is_err() {
+                return self.stop(error.to_string()).map(|()| indices);
+            }
+            self.edge = before;
+            self.pending.clear();
+            self.next = None;
+            return Err(error);
+        }
+        Ok(indices)
+    }
+
+    /// Appends entries as [`TileLog::append`] does, without publishing them: they and their signed
+    /// checkpoint are on disk, in the journal, and readers see them after [`TileLog::publish`].
+    ///
+    /// # Errors
+    /// As [`TileLog::append`].
+    pub fn commit<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<Range<u64>> {
+        self.add(entries).map(|(indices, _)| indices)
+    }
+
+    fn add<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<(Range<u64>, Option<Mark>)> {
         if let Some(cause) = &self.stopped {
             return Err(LedgerError::Stopped(cause.clone()));
         }
         let old = self.size();
         if entries.is_empty() {
-            return Ok(old..old);
+            return Ok((old..old, None));
         }
         let bytes: usize = entries.iter().map(|entry| entry.as_ref().len()).sum();
         if entries.len() > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES {
@@ -148,68 +186,67 @@ impl TileLog {
             )));
         }
         let mut edge = self.edge.clone();
-        let mut writes = Vec::new();
+        let mut writes = Writes::new();
         for entry in entries {
             edge.push(entry.as_ref(), &mut writes)?;
         }
-        edge.write_partials(old, &mut writes);
         let note = self.note(&edge)?;
         self.check_unchanged()?;
-        let files: Vec<(PathBuf, &[u8])> = writes
-            .iter()
-            .map(|(tile, bytes)| (PathBuf::from(tile.path()), bytes.as_slice()))
-            .collect();
         if bytes + 4 * entries.len() > MAX_JOURNALED_BYTES {
             self.settle()?;
-            write_durably(self.reader.root_folder(), &files)?;
+            edge.write_partials(old, &mut writes);
+            write_durably(self.reader.root_folder(), &files_of(&writes))?;
             self.publish_durably(note)?;
-            self.settled = edge.size();
+            (self.published_size, self.settled) = (edge.size(), edge.size());
             self.edge = edge;
             remove_superseded(self.reader.root_folder(), old, self.size());
-        } else {
-            if self.unsynced.len() > MAX_UNSYNCED
-                || (self.journal.as_ref()).is_some_and(|j| j.len() > MAX_JOURNAL_BYTES)
-            {
-                self.settle()?;
-            }
-            self.append_by_journal(entries, &files, note)?;
-            self.edge = edge;
+            return Ok((old..self.size(), None));
         }
-        Ok(old..self.size())
-    }
-
-    fn append_by_journal<E: AsRef<[u8]>>(
-        &mut self,
-        entries: &[E],
-        files: &[(PathBuf, &[u8])],
-        note: Vec<u8>,
-    ) -> Result<()> {
-        let root = self.reader.root_folder();
+        if self.unsynced.len() > MAX_UNSYNCED
+            || (self.journal.as_ref()).is_some_and(|j| j.len() > MAX_JOURNAL_BYTES)
+        {
+            self.settle()?;
+        }
         let journal = match &mut self.journal {
             Some(journal) => journal,
-            none => none.insert(Journal::begin(root, &self.published)?),
+            none => none.insert(Journal::begin(self.reader.root_folder(), &self.published)?),
         };
         let mark = match journal.add(&note, entries) {
-            Err(LedgerError::Stopped(cause)) => return self.stop(cause),
+            Err(LedgerError::Stopped(cause)) => return self.stop(cause).map(|()| (old..old, None)),
             other => other?,
         };
+        self.pending.append(&mut writes);
+        self.next = Some(note);
+        self.edge = edge;
+        Ok((old..self.size(), Some(mark)))
+    }
+
+    /// Lets readers see what was committed: writes its tiles and the checkpoint.
+    ///
+    /// # Errors
+    /// A file error when the disk is full or fails: then the old checkpoint stands, and this may be
+    /// called again. [`LedgerError::Stopped`] as for [`TileLog::append`].
+    pub fn publish(&mut self) -> Result<()> {
+        if let Some(cause) = &self.stopped {
+            return Err(LedgerError::Stopped(cause.clone()));
+        }
+        let Some(note) = &self.next else {
+            return Ok(());
+        };
+        let root = self.reader.root_folder();
+        let mut partials = Writes::new();
+        self.edge.write_partials(self.published_size, &mut partials);
+        self.unsynced.write(root, &files_of(&self.pending))?;
+        self.unsynced.write(root, &files_of(&partials))?;
         let next = (PathBuf::from(CHECKPOINT_NEXT), note.as_slice());
-        let written = (self.unsynced.write(root, files))
-            .and_then(|()| Unsynced::default().write(root, &[next]));
-        if let Err(error) = written {
-            // The disk is full, say: then the tree is as before.
-            return match journal.undo(&mark) {
-                Ok(()) => Err(error),
-                Err(_) => self.stop(error.to_string()),
-            };
+        Unsynced::default().write(root, &[next])?;
+        if let Err(error) = rename(root, CHECKPOINT_NEXT, CHECKPOINT) {
+            return self.stop(error.to_string());
         }
-        match rename(root, CHECKPOINT_NEXT, CHECKPOINT) {
-            Ok(()) => {
-                self.published = note;
-                Ok(())
-            }
-            Err(error) => self.stop(error.to_string()),
-        }
+        self.published = self.next.take().unwrap_or_default();
+        self.published_size = self.size();
+        self.pending.clear();
+        Ok(())
     }
 
     /// Whether the last append stands is not known, so neither tree may be continued before the
@@ -221,6 +258,7 @@ impl TileLog {
 
     /// Brings everything to disk, after which the journal is not needed.
     fn settle(&mut self) -> Result<()> {
+        self.publish()?;
         if self.journal.is_none() {
             return Ok(());
         }
@@ -285,6 +323,13 @@ impl Drop for TileLog {
             let _ = self.settle();
         }
     }
+}
+
+fn files_of(writes: &Writes) -> Vec<(PathBuf, &[u8])> {
+    writes
+        .iter()
+        .map(|(tile, bytes)| (PathBuf::from(tile.path()), bytes.as_slice()))
+        .collect()
 }
 
 fn lock(root: &Path) -> Result<File> {

@@ -6,10 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use sealwright_ledger::LedgerError;
-use sealwright_ledger::TileLog;
 use sealwright_ledger::tree::MAX_BATCH_ENTRIES;
 use sealwright_ledger::verify::verify_tree;
+use sealwright_ledger::{Appender, LedgerError, TileLog};
 use sealwright_merkle::{SignerKey, verify_consistency};
 
 use crate::support::{entries, files, key, open, signer};
@@ -89,6 +88,7 @@ proptest! {
         old in prop_oneof![Just(0_u64), 1..40_u64, 250..262_u64, 500..530_u64],
         appends in prop::collection::vec(prop_oneof![1..4_u64, 1..300_u64], 1..6),
         fate in prop::collection::vec((0..4_u8, any::<prop::sample::Index>()), 16),
+        published in prop::collection::vec(any::<bool>(), 6),
         checkpoint in 0..4_u8,
         torn in any::<bool>(),
     ) {
@@ -98,8 +98,16 @@ proptest! {
         copy(&running, &lost);
         let mut log = open(&running);
         let mut size = old;
-        for more in appends {
-            log.append(&entries(size, size + more)).unwrap();
+        for (i, more) in appends.into_iter().enumerate() {
+            // Acknowledged, and seen by readers or not.
+            let entries = entries(size, size + more);
+            if published[i] {
+                log.append(&entries).unwrap();
+                prop_assert_eq!(log.reader().checkpoint().unwrap().0.size, size + more);
+            } else {
+                log.commit(&entries).unwrap();
+                prop_assert!(log.reader().checkpoint().unwrap().0.size <= size);
+            }
             size += more;
         }
         let root = log.root();
@@ -143,6 +151,41 @@ proptest! {
         log.reader().scan(0, size, |_, entry| { read.push(entry.to_vec()); true }).unwrap();
         prop_assert_eq!(read, entries(0, size));
     }
+}
+
+#[tokio::test]
+async fn what_many_callers_append_is_soon_seen_by_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("ledger");
+    let log = open(&root);
+    let reader = log.reader().clone();
+    let appender = Appender::start(log, 64).unwrap();
+    for round in 0..3_u64 {
+        let callers: Vec<_> = (0..300)
+            .map(|i| {
+                let appender = appender.clone();
+                tokio::spawn(async move { appender.append(format!("{round} {i}").into()).await })
+            })
+            .collect();
+        let mut indices = Vec::new();
+        for caller in callers {
+            let appended = caller.await.unwrap().unwrap();
+            assert!(appended.index < appended.size);
+            indices.push(appended.index);
+        }
+        indices.sort_unstable();
+        assert!(indices.into_iter().eq(round * 300..(round + 1) * 300));
+        while reader.checkpoint().unwrap().0.size < (round + 1) * 300 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        reader.prove(round * 300).unwrap();
+    }
+    drop(appender);
+    // The thread ends, and with it the journal.
+    while root.join(".journal").exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert!(verify_tree(&root, &key()).unwrap().ok);
 }
 
 #[test]
