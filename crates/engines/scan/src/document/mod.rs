@@ -26,7 +26,9 @@ use crate::scan::Source;
 pub use kind::Kind;
 pub(crate) use kind::of as kind_of;
 pub(crate) use office::{Cell, WORKBOOK, cells, shared_strings};
-pub(crate) use pdf::{Fonts as PdfFonts, Glyph, Reader as PdfReader, decode_text as pdf_string};
+pub(crate) use pdf::{
+    Fonts as PdfFonts, Glyph, Reader as PdfReader, decode_text as pdf_string, load as pdf_load,
+};
 pub(crate) use text::wide;
 
 /// How far a file is opened.

@@ -1,10 +1,11 @@
 //! PDF (ISO 32000): the text of every page, form and note, the document's information, what is
 //! attached, and what earlier revisions said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lopdf::content::{Content, Operation};
-use lopdf::{Dictionary, Document, Object, ObjectId};
+use lopdf::{DecompressError, Dictionary, Document, LoadOptions, Object, ObjectId, Stream};
 
 use super::{Problem, Run};
 use crate::decode::{Ratio, View};
@@ -13,18 +14,45 @@ use crate::scan::Source;
 /// Most revisions that are looked at.
 const REVISIONS: usize = 32;
 
+/// Least that a stream of objects may unpack to, however many of them a file has.
+const LEAST_STREAM: u64 = 64 << 10;
+
+/// Reads the objects of a file. Streams of objects are unpacked at once, so all of them share `room`: a file
+/// of a few megabytes could ask for a terabyte.
+pub(crate) fn load(bytes: &[u8], room: u64) -> lopdf::Result<Document> {
+    let streams = memchr::memmem::find_iter(bytes, b"/ObjStm").count() as u64;
+    let each = (room / streams.max(1)).max(LEAST_STREAM);
+    let each = usize::try_from(each).unwrap_or(usize::MAX);
+    Document::load_mem_with_options(bytes, LoadOptions::with_max_decompressed_size(each))
+}
+
+fn too_large(error: &lopdf::Error) -> bool {
+    matches!(
+        error,
+        lopdf::Error::Decompress(DecompressError::MemoryLimitExceeded { .. })
+    )
+}
+
 pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32) {
     let ends: Vec<usize> = memchr::memmem::find_iter(bytes, b"%%EOF")
         .map(|i| i + 5)
         .collect();
     let mut text = String::new();
+    // Revisions repeat most of each other.
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut room = run.allowance();
+    let mut over = false;
     let mut read = false;
     let mut pictures = false;
     let mut attached = Vec::new();
     let earlier = ends.iter().rev().skip(1).take(REVISIONS).copied();
     for end in std::iter::once(bytes.len()).chain(earlier) {
-        let mut document = match Document::load_mem(&bytes[..end]) {
+        let mut document = match load(&bytes[..end], run.allowance()) {
             Ok(document) => document,
+            Err(error) if too_large(&error) => {
+                over = true;
+                continue;
+            }
             Err(lopdf::Error::Decryption(_) | lopdf::Error::InvalidPassword) => {
                 run.problem(source, Problem::Encrypted);
                 return;
@@ -36,21 +64,29 @@ pub(super) fn scan(run: &mut Run<'_>, source: &Source, bytes: &[u8], depth: u32)
             return;
         }
         read = true;
-        let mut reader = Reader::new(&document, run.allowance());
+        let mut reader = Reader::new(&document, room);
         reader.all();
         pictures = pictures || reader.pictures && reader.letters < 4;
         for line in reader.text.lines() {
-            if !line.is_empty() && !text.contains(line) {
+            if !line.is_empty() && !seen.contains(line) {
                 text.push_str(line);
                 text.push('\n');
+                seen.insert(line.to_owned());
             }
         }
         if attached.is_empty() {
-            attached = attachments(&document, run.allowance());
+            attached = reader.attachments();
         }
+        over |= reader.over.get();
+        room = reader.room.get();
+    }
+    if over {
+        run.problem(source, Problem::TooLarge);
     }
     if !read {
-        run.problem(source, Problem::Corrupt);
+        if !over {
+            run.problem(source, Problem::Corrupt);
+        }
         run.strings_only(source, bytes);
         return;
     }
@@ -95,7 +131,12 @@ pub(crate) struct Reader<'d> {
     pub glyphs: Option<Vec<Glyph>>,
     /// Letters are written that are not drawn, as recognised text over a picture is.
     pub undrawn: bool,
+    /// Letters that the text may have.
     budget: u64,
+    /// Bytes that streams may still unpack to, all of them together.
+    room: Cell<u64>,
+    /// Something was not unpacked, or not kept, for want of room.
+    over: Cell<bool>,
     pictures: bool,
     letters: usize,
 }
@@ -108,6 +149,8 @@ impl<'d> Reader<'d> {
             glyphs: None,
             undrawn: false,
             budget,
+            room: Cell::new(budget),
+            over: Cell::new(false),
             pictures: false,
             letters: 0,
         }
@@ -120,7 +163,7 @@ impl<'d> Reader<'d> {
             self.strings(object, 0);
         }
         for (_, page) in document.get_pages() {
-            let content = document.get_page_content(page);
+            let content = self.page(page);
             let fonts = self.fonts(page);
             self.content(&content, &fonts);
             self.text.push('\n');
@@ -131,7 +174,7 @@ impl<'d> Reader<'d> {
             };
             match stream.dict.get(b"Subtype").and_then(Object::as_name) {
                 Ok(b"Form") => {
-                    if let Ok(data) = stream.decompressed_content() {
+                    if let Some(data) = self.open(stream) {
                         let fonts = stream
                             .dict
                             .get(b"Resources")
@@ -146,7 +189,7 @@ impl<'d> Reader<'d> {
                 }
                 Ok(b"Image") => self.pictures = true,
                 Ok(b"XML") => {
-                    if let Ok(data) = stream.decompressed_content() {
+                    if let Some(data) = self.open(stream) {
                         self.push(&String::from_utf8_lossy(&data));
                     }
                 }
@@ -159,6 +202,46 @@ impl<'d> Reader<'d> {
         let room = usize::try_from(self.budget).unwrap_or(usize::MAX);
         if self.text.len() + text.len() <= room {
             self.text.push_str(text);
+        } else {
+            self.over.set(true);
+        }
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.room.set(self.room.get().saturating_sub(bytes as u64));
+    }
+
+    /// What a stream unpacks to, within the room that is left for all of them.
+    fn open(&self, stream: &Stream) -> Option<Vec<u8>> {
+        let most = usize::try_from(self.room.get()).unwrap_or(usize::MAX);
+        match stream.get_plain_content_with_limit(most) {
+            Ok(data) => {
+                self.spend(data.len());
+                Some(data)
+            }
+            Err(error) => {
+                if too_large(&error) {
+                    self.over.set(true);
+                }
+                None
+            }
+        }
+    }
+
+    /// The streams of a page as one.
+    fn page(&self, page: ObjectId) -> Vec<u8> {
+        let most = usize::try_from(self.room.get()).unwrap_or(usize::MAX);
+        match self.document.get_page_content_with_limit(page, most) {
+            Ok(data) => {
+                self.spend(data.len());
+                data
+            }
+            Err(error) => {
+                if too_large(&error) {
+                    self.over.set(true);
+                }
+                Vec::new()
+            }
         }
     }
 
@@ -226,7 +309,7 @@ impl<'d> Reader<'d> {
             .ok()
             .and_then(|o| self.document.dereference(o).ok())
             .and_then(|(_, o)| o.as_stream().ok())
-            .and_then(|s| s.decompressed_content().ok());
+            .and_then(|s| self.open(s));
         data.map_or_else(
             || CMap {
                 wide,
@@ -469,33 +552,44 @@ pub(crate) fn decode_text(bytes: &[u8]) -> String {
     bytes.iter().map(|b| *b as char).collect()
 }
 
-fn attachments(document: &Document, allowance: u64) -> Vec<(String, Vec<u8>)> {
-    let mut out = Vec::new();
-    for object in document.objects.values() {
-        let Ok(dict) = object.as_dict() else { continue };
-        let Some(files) = dict
-            .get(b"EF")
-            .ok()
-            .and_then(|f| document.dereference(f).ok())
-            .and_then(|(_, f)| f.as_dict().ok())
-        else {
-            continue;
-        };
-        let name = [&b"UF"[..], b"F"]
-            .iter()
-            .find_map(|k| dict.get(k).ok().and_then(|n| n.as_str().ok()))
-            .map_or_else(|| "attachment".to_owned(), decode_text);
-        let stream = [&b"F"[..], b"UF"]
-            .iter()
-            .find_map(|k| files.get(k).ok().and_then(|o| document.dereference(o).ok()));
-        if let Some(stream) = stream.and_then(|(_, o)| o.as_stream().ok()) {
-            let data = stream
-                .decompressed_content()
-                .unwrap_or_else(|_| stream.content.clone());
-            if data.len() as u64 <= allowance && !out.iter().any(|(n, _)| *n == name) {
-                out.push((name, data));
+impl Reader<'_> {
+    /// What is attached, by name.
+    fn attachments(&self) -> Vec<(String, Vec<u8>)> {
+        let document = self.document;
+        let mut out = Vec::new();
+        for object in document.objects.values() {
+            let Ok(dict) = object.as_dict() else { continue };
+            let Some(files) = dict
+                .get(b"EF")
+                .ok()
+                .and_then(|f| document.dereference(f).ok())
+                .and_then(|(_, f)| f.as_dict().ok())
+            else {
+                continue;
+            };
+            let name = [&b"UF"[..], b"F"]
+                .iter()
+                .find_map(|k| dict.get(k).ok().and_then(|n| n.as_str().ok()))
+                .map_or_else(|| "attachment".to_owned(), decode_text);
+            let stream = [&b"F"[..], b"UF"]
+                .iter()
+                .find_map(|k| files.get(k).ok().and_then(|o| document.dereference(o).ok()));
+            if let Some(stream) = stream.and_then(|(_, o)| o.as_stream().ok()) {
+                if out.iter().any(|(n, _)| *n == name) {
+                    continue;
+                }
+                // One without a filter is its own content.
+                let most = usize::try_from(self.room.get()).unwrap_or(usize::MAX);
+                match stream.get_plain_content_with_limit(most) {
+                    Ok(data) => {
+                        self.spend(data.len());
+                        out.push((name, data));
+                    }
+                    Err(error) if too_large(&error) => self.over.set(true),
+                    Err(_) => out.push((name, stream.content.clone())),
+                }
             }
         }
+        out
     }
-    out
 }

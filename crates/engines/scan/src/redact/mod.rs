@@ -17,7 +17,7 @@ use crate::engine::Scanner;
 use crate::finding::Finding;
 use crate::scan::Source;
 
-pub use restore::{RestoreKey, Restored, restore};
+pub use restore::{RestoreKey, Restored, restore, restore_document};
 
 /// What stands in place of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +130,9 @@ impl<'s> Redactor<'s> {
         }
     }
 
-    /// Each value is kept enciphered in its placeholder, and [`restore`] brings it back with the
-    /// same key. Whoever calls that writes it to the audit trail.
+    /// Each value is kept enciphered in its placeholder, and [`restore_document`] brings it back with the
+    /// same key. Whoever calls that writes it to the audit trail. Texts, office documents and archives are
+    /// written so; forms into which nothing comes back (PDF, wide text) are refused.
     #[must_use]
     pub fn reversible(scanner: &'s Scanner, key: RestoreKey) -> Self {
         Self {
@@ -166,6 +167,11 @@ impl<'s> Redactor<'s> {
         }
         if report.findings.is_empty() {
             return Ok(Redacted::unchanged(bytes));
+        }
+        if self.key.is_some() && !restore::is_reversible(report.kind) {
+            return Err(RedactError::Unsupported {
+                what: format!("values do not come back into {}: it", report.kind.as_str()),
+            });
         }
         let out = match report.kind {
             Kind::Text | Kind::Xml | Kind::Html | Kind::Rtf | Kind::Mail => {

@@ -8,7 +8,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::{ROUNDS, RedactError, Redacted, Redactor, sheets};
-use crate::document::{self, Kind};
+use crate::document::{self, Kind, Limits};
 use crate::scan::Source;
 
 /// The parts of a container, by name, in its order.
@@ -38,7 +38,7 @@ pub(super) fn redact(
         if touched.is_empty() {
             break;
         }
-        let parts = read(&out.bytes, redactor)?;
+        let parts = read(&out.bytes, &redactor.limits)?;
         let mut changed: Parts = Vec::new();
         let workbook = parts.iter().any(|(name, _)| name == document::WORKBOOK);
         if workbook {
@@ -97,10 +97,10 @@ fn part(redactor: &Redactor<'_>, name: &str, data: &[u8]) -> Result<Redacted, Re
     }
 }
 
-fn read(bytes: &[u8], redactor: &Redactor<'_>) -> Result<Parts, RedactError> {
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Parts, RedactError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let mut parts = Vec::new();
-    let mut room = redactor.limits.expanded;
+    let mut room = limits.expanded;
     for i in 0..archive.len() {
         let file = archive.by_index(i).map_err(damaged)?;
         if file.is_dir() {
@@ -120,7 +120,7 @@ fn read(bytes: &[u8], redactor: &Redactor<'_>) -> Result<Parts, RedactError> {
 }
 
 /// The container again, with these parts in place of theirs. A part without bytes is left out.
-fn write(bytes: &[u8], changed: &Parts) -> Result<Vec<u8>, RedactError> {
+pub(super) fn write(bytes: &[u8], changed: &Parts) -> Result<Vec<u8>, RedactError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let mut writer = ZipWriter::new(Cursor::new(Vec::with_capacity(bytes.len())));
     for i in 0..archive.len() {

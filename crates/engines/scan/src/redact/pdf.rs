@@ -35,7 +35,7 @@ pub(super) fn redact(
     path: &str,
     bytes: &[u8],
 ) -> Result<Redacted, RedactError> {
-    let mut document = Document::load_mem(bytes).map_err(damaged)?;
+    let mut document = document::pdf_load(bytes, redactor.limits.expanded).map_err(damaged)?;
     if document.is_encrypted() || document.was_encrypted() {
         return Err(unsafe_to("an encrypted PDF"));
     }
@@ -137,7 +137,10 @@ impl Work<'_, '_> {
     fn pages(&mut self, document: &mut Document, font: ObjectId) -> Result<(), RedactError> {
         let pages: Vec<ObjectId> = document.get_pages().into_values().collect();
         for page in pages {
-            let data = document.get_page_content(page);
+            let most = usize::try_from(self.redactor.limits.expanded).unwrap_or(usize::MAX);
+            let data = document
+                .get_page_content_with_limit(page, most)
+                .map_err(damaged)?;
             let Some(data) = self.content(document, &data, |r| r.fonts(page))? else {
                 continue;
             };
@@ -373,7 +376,8 @@ impl Work<'_, '_> {
 
     /// Looks for the values in every object of what was written.
     fn gone(&self) -> Result<(), RedactError> {
-        let document = Document::load_mem(&self.out.bytes).map_err(damaged)?;
+        let room = self.redactor.limits.expanded;
+        let document = document::pdf_load(&self.out.bytes, room).map_err(damaged)?;
         let mut left = 0;
         for object in document.objects.values() {
             let Ok(stream) = object.as_stream() else {

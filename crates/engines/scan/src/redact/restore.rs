@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::RedactError;
+use super::office::{self, Parts};
+use crate::document::{self, Kind, Limits};
 use aes_siv::aead::KeyInit;
 use aes_siv::siv::Aes256Siv;
 
@@ -55,6 +58,99 @@ impl RestoreKey {
 /// and why, belongs in the audit trail of the caller.
 #[must_use]
 pub fn restore(key: &RestoreKey, bytes: &[u8]) -> Restored {
+    values(key, bytes, |value| value)
+}
+
+/// As [`restore`], also for office documents and archives: each of their parts is restored. What stands in
+/// markup is written so that it is still markup.
+///
+/// # Errors
+/// When the form is not one that reversible redaction writes, or it cannot be read.
+pub fn restore_document(
+    key: &RestoreKey,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<Restored, RedactError> {
+    within(key, bytes, limits, limits.depth)
+}
+
+/// Whether reversible redaction writes this form.
+pub(super) const fn is_reversible(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Text | Kind::Xml | Kind::Html | Kind::Rtf | Kind::Mail | Kind::Zip | Kind::Empty
+    )
+}
+
+fn within(
+    key: &RestoreKey,
+    bytes: &[u8],
+    limits: &Limits,
+    depth: u32,
+) -> Result<Restored, RedactError> {
+    let kind = document::kind_of(bytes);
+    match kind {
+        Kind::Zip if depth > 0 => {}
+        Kind::Xml | Kind::Html => return Ok(values(key, bytes, in_markup)),
+        kind if is_reversible(kind) && kind != Kind::Zip => return Ok(restore(key, bytes)),
+        kind => {
+            return Err(RedactError::Unsupported {
+                what: format!("values do not come back into {}: it", kind.as_str()),
+            });
+        }
+    }
+    let mut changed = Parts::new();
+    let (mut restored, mut refused) = (0, 0);
+    for (name, data) in office::read(bytes, limits)? {
+        // Fonts and pictures hold no token.
+        if !is_reversible(document::kind_of(&data)) {
+            continue;
+        }
+        let part = within(key, &data, limits, depth - 1)?;
+        refused += part.refused;
+        if part.restored > 0 {
+            restored += part.restored;
+            changed.push((name, part.bytes));
+        }
+    }
+    let bytes = if changed.is_empty() {
+        bytes.to_vec()
+    } else {
+        office::write(bytes, &changed)?
+    };
+    Ok(Restored {
+        bytes,
+        restored,
+        refused,
+    })
+}
+
+/// A value as markup: what was written there escaped comes back as it was, what came from the text of a
+/// workbook's cell is escaped.
+fn in_markup(value: Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    for (at, b) in value.iter().enumerate() {
+        match b {
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'&' if !is_reference(&value[at + 1..]) => out.extend_from_slice(b"&amp;"),
+            b => out.push(*b),
+        }
+    }
+    out
+}
+
+/// Whether what follows an ampersand makes a reference of it: `amp;`, `#38;`.
+fn is_reference(rest: &[u8]) -> bool {
+    let name = rest
+        .iter()
+        .take(12)
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'#')
+        .count();
+    name > 0 && rest.get(name) == Some(&b';')
+}
+
+fn values(key: &RestoreKey, bytes: &[u8], write: impl Fn(Vec<u8>) -> Vec<u8>) -> Restored {
     let mut out = Restored {
         bytes: Vec::with_capacity(bytes.len()),
         restored: 0,
@@ -71,7 +167,7 @@ pub fn restore(key: &RestoreKey, bytes: &[u8]) -> Restored {
         match key.open(detector, &sealed) {
             Some(value) => {
                 out.bytes.extend_from_slice(&bytes[at..open]);
-                out.bytes.extend_from_slice(&value);
+                out.bytes.extend_from_slice(&write(value));
                 out.restored += 1;
                 at = end;
             }

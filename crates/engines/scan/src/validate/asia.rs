@@ -10,7 +10,10 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("au.tfn", au_tfn),
     ("au.medicare", au_medicare),
     ("cn.ric", cn_ric),
-    ("id.nik", id_nik),
+    ("id.nik", |v| id_nik(v, &ID_PROVINCES)),
+    ("id.nik.today", |v| {
+        id_nik(v, &ID_PROVINCES) || id_nik(v, &ID_NEW_PROVINCES)
+    }),
     ("il.idnr", il_idnr),
     ("in.aadhaar", in_aadhaar),
     ("in.pan", in_pan),
@@ -90,11 +93,14 @@ const ID_PROVINCES: [u32; 33] = [
     72, 73, 74, 75, 76, 81, 82, 91, 94,
 ];
 
-fn id_nik(v: &[u8]) -> bool {
+/// Made since 2012, which lists of others do not have yet: North Kalimantan, and those that Papua was divided into.
+const ID_NEW_PROVINCES: [u32; 5] = [65, 92, 93, 95, 96];
+
+fn id_nik(v: &[u8], provinces: &[u32]) -> bool {
     if !digits(v, 16) {
         return false;
     }
-    let known = ID_PROVINCES.contains(&two(v, 0));
+    let known = provinces.contains(&two(v, 0));
     let (day, month, year) = (two(v, 6) % 40, two(v, 8), two(v, 10));
     known && (date(1900 + year, month, day) || date(2000 + year, month, day))
 }

@@ -4,7 +4,9 @@ use std::io::{Cursor, Read};
 use std::sync::LazyLock;
 
 use sealwright_scan::document::{self, Limits, Outcome};
-use sealwright_scan::redact::{RedactError, Redacted, Redactor, RestoreKey, Style, restore};
+use sealwright_scan::redact::{
+    RedactError, Redacted, Redactor, RestoreKey, Style, restore, restore_document,
+};
 use sealwright_scan::{FingerprintKey, Options, Scanner};
 
 use crate::support;
@@ -165,4 +167,41 @@ fn values_come_back_only_with_the_key() {
     assert_eq!((back.bytes.as_slice(), back.restored), (&text[..], 2));
     let other = restore(&RestoreKey::new([4; 64]), &out.bytes);
     assert_eq!((other.bytes, other.refused), (out.bytes, 2));
+}
+
+#[test]
+fn office_documents_get_their_values_back() {
+    let key = RestoreKey::new([5; 64]);
+    for name in ["contract.docx", "payments.xlsx", "letter.odt"] {
+        let Some(bytes) = given(name) else { return };
+        let before = values(name, &bytes);
+        let out = Redactor::reversible(&SCANNER, key.clone())
+            .document(name, &bytes)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(values(name, &out.bytes).is_empty(), "{name}");
+        let limits = Limits::default();
+        let back = restore_document(&key, &out.bytes, &limits).unwrap();
+        assert!(
+            back.restored > 0 && back.refused == 0,
+            "{name}: {} refused",
+            back.refused
+        );
+        let mut after = values(name, &back.bytes);
+        let mut before = before;
+        after.sort();
+        before.sort();
+        after.dedup();
+        before.dedup();
+        assert_eq!(after, before, "{name}");
+        let other = restore_document(&RestoreKey::new([6; 64]), &out.bytes, &limits).unwrap();
+        assert_eq!((other.restored, other.bytes == out.bytes), (0, true));
+    }
+    // What could not come back is not promised.
+    let Some(pdf) = given("statement.pdf") else {
+        return;
+    };
+    let error = Redactor::reversible(&SCANNER, key)
+        .document("statement.pdf", &pdf)
+        .unwrap_err();
+    assert!(error.to_string().contains("do not come back"), "{error}");
 }
