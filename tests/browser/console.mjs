@@ -52,7 +52,6 @@ const FOUND = [
   ["/console/jobs", /^\/console\/jobs\/access\.housekeeping/],
   ["RUN", /^\/console\/jobs\/runs\/run_/],
   ["/console/siem/alerts", /^\/console\/siem\/alerts\/[^/?]+$/],
-  ["ALERT", /^\/console\/siem\/incidents\/[^/?]+$/],
   ["ALERT", /^\/console\/siem\/rules\/[^/?]+$/],
 ];
 
