@@ -51,8 +51,6 @@ const FOUND = [
   ["/console/ledger", /^\/console\/ledger\/led_/],
   ["/console/jobs", /^\/console\/jobs\/access\.housekeeping/],
   ["RUN", /^\/console\/jobs\/runs\/run_/],
-  ["/console/siem/alerts", /^\/console\/siem\/alerts\/[^/?]+$/],
-  ["ALERT", /^\/console\/siem\/rules\/[^/?]+$/],
 ];
 
 function parse(argv) {
@@ -137,7 +135,6 @@ async function discover(page, args) {
     if (start.includes("state=finalised")) named.FINALISED = link;
     if (from === "FINALISED") named.USAGE = link;
     if (from === "/console/jobs") named.RUN = link;
-    if (from === "/console/siem/alerts") named.ALERT = link;
   }
   return { found, missing: FOUND.length - found.length };
 }
