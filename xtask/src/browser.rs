@@ -97,7 +97,7 @@ impl Demo {
             }
         });
         let mut found = None;
-        while let Ok(line) = lines.recv_timeout(Duration::from_secs(1_800)) {
+        while let Ok(line) = lines.recv_timeout(Duration::from_secs(600)) {
             // The line that a person would click: http://127.0.0.1:PORT/welcome/TOKEN
             if let Some(at) = line.find("http://").filter(|_| line.contains("/welcome/")) {
                 let link = line[at..]

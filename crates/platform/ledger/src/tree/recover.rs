@@ -1,14 +1,12 @@
 //! After a crash: the tree that the journal says.
 
-use std::path::PathBuf;
-
 use sealwright_merkle::Checkpoint;
 
 use super::files::{
     read_if_there, remove_beyond, remove_superseded, replace_durably, write_durably,
 };
 use super::journal::{self, Journal, Record};
-use super::tile_log::load_edge;
+use super::tile_log::{files_of, load_edge};
 use super::{CHECKPOINT, CHECKPOINT_NEXT, JOURNAL, TreeReader};
 use crate::error::{LedgerError, Result};
 
@@ -48,11 +46,7 @@ pub(super) fn recover(reader: &TreeReader) -> Result<()> {
             let problem = format!("its entries do not lead to its checkpoint of {size} entries");
             return Err(LedgerError::damaged(&path, problem));
         }
-        let files: Vec<(PathBuf, &[u8])> = writes
-            .iter()
-            .map(|(tile, bytes)| (PathBuf::from(tile.path()), bytes.as_slice()))
-            .collect();
-        write_durably(root, &files)?;
+        write_durably(root, &files_of(&writes))?;
         last = &record.note;
     }
     replace_durably(root, CHECKPOINT_NEXT, CHECKPOINT, last)?;

@@ -34,9 +34,10 @@ const MAX_UNSYNCED: usize = 4_096;
 /// An append is on disk, and in a signed checkpoint, when the call returns. The order of the
 /// steps is what makes it safe. A small append goes to the journal, with its checkpoint, and is
 /// synced there; then the new bundles and tiles are written, and last the checkpoint, beside the
-/// old one and renamed over it ([`TileLog::commit`] leaves that for later). A large append does without the journal: its tiles and then its
-/// checkpoint are synced themselves. Until the rename the old checkpoint stands, and nothing that
-/// it covers was touched. Opening the tree after a crash writes again what the journal holds.
+/// old one and renamed over it ([`TileLog::commit`] leaves that for later). A large append does
+/// without the journal: its tiles and then its checkpoint are synced themselves. Until the rename
+/// the old checkpoint stands, and nothing that it covers was touched. Opening the tree after a
+/// crash writes again what the journal holds.
 #[derive(Debug)]
 pub struct TileLog {
     reader: TreeReader,
@@ -262,19 +263,28 @@ impl TileLog {
         if self.journal.is_none() {
             return Ok(());
         }
+        if let Err(error) = self.sync() {
+            // A system that failed to write may say the next time that nothing is left to write:
+            // only the journal still has everything, so it must not end.
+            return self.stop(error.to_string());
+        }
         let root = self.reader.root_folder();
-        self.unsynced.sync()?;
-        let path = root.join(CHECKPOINT);
-        File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(LedgerError::file(&path))?;
-        sync_folder(root)?;
         Journal::end(root)?;
         self.journal = None;
         // Not before: the edge of the journal's base is read from these partials after a crash.
         remove_superseded(root, self.settled, self.edge.size());
         self.settled = self.edge.size();
         Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let root = self.reader.root_folder();
+        self.unsynced.sync()?;
+        let path = root.join(CHECKPOINT);
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(LedgerError::file(&path))?;
+        sync_folder(root)
     }
 
     /// Somebody who replaced the checkpoint behind the lock's back would be forked by the next
@@ -325,7 +335,8 @@ impl Drop for TileLog {
     }
 }
 
-fn files_of(writes: &Writes) -> Vec<(PathBuf, &[u8])> {
+/// Tiles as files of the tree's folder.
+pub(super) fn files_of(writes: &Writes) -> Vec<(PathBuf, &[u8])> {
     writes
         .iter()
         .map(|(tile, bytes)| (PathBuf::from(tile.path()), bytes.as_slice()))
