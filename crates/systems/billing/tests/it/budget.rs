@@ -148,7 +148,7 @@ async fn two_processes_that_evaluate_at_once_fire_each_threshold_once() {
 }
 
 #[tokio::test]
-async fn a_hard_stop_comes_with_the_event_that_crosses_it() {
+async fn a_hard_stop_comes_within_a_second_of_the_event_that_crosses_it() {
     for store in both().await {
         let office = Office::open(store, NOW).await;
         office.set(queries("1000000")).await;
@@ -160,6 +160,7 @@ async fn a_hard_stop_comes_with_the_event_that_crosses_it() {
             stop.clone(),
         ));
         let watching = tokio::spawn(office.watch().run(stop.clone()));
+        let mut slowest = Duration::ZERO;
         for round in 0..6_i64 {
             // A new budget each round, so that each has its own crossing; usage in between goes on.
             let limit = 1_000_000 + round * 1_000_000;
@@ -175,12 +176,13 @@ async fn a_hard_stop_comes_with_the_event_that_crosses_it() {
             let appended = Instant::now();
             office.queries(office.acme, office.clock.now(), 1_000_000 + 60_000);
             while office.check(office.acme).decision != Decision::Stop {
-                // Far below the interval of the scheduled evaluation, and far above what a busy machine adds:
-                // how fast it is, the benchmark says.
-                assert!(appended.elapsed() < Duration::from_secs(30), "no stop");
+                assert!(appended.elapsed() < Duration::from_secs(10), "no stop");
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
+            slowest = slowest.max(appended.elapsed());
         }
+        eprintln!("{}: slowest stop after {slowest:?}", office.store.name);
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
         stop.cancel();
         consuming.await.unwrap();
         watching.await.unwrap();
