@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { axe, axeSource, FLAGS, open, sideways } from "./check.mjs";
+import { axe, axeSource, FLAGS, open, sideBySide, sideways } from "./check.mjs";
 
 // Where, what is typed, what the answer must say. `unique` is replaced by something new each time.
 const ANSWERS = [
@@ -114,18 +114,19 @@ export async function checkAnswers(args) {
     process.stderr.write(`${found.length ? "✗" : "✓"} ${answer.at} ${answer.name} ${how}\n`);
     findings += new Set(found).size;
   };
-  try {
+  const one = async (answer) => {
     const widths = args.quick ? [320, 1360] : [320, 768, 1360];
-    for (const answer of wanted) {
-      for (const scheme of ["light", "dark"]) {
-        for (const width of widths) {
-          note(answer, `${width} px ${scheme}`, await inMode(browser, args, source, answer, { width, scheme }));
-        }
+    for (const scheme of ["light", "dark"]) {
+      for (const width of widths) {
+        note(answer, `${width} px ${scheme}`, await inMode(browser, args, source, answer, { width, scheme }));
       }
-      const without = { width: 320, scheme: "light", script: false };
-      note(answer, "320 px without script", await inMode(browser, args, source, answer, without));
-      note(answer, "1360 px keyboard", await byKeys(browser, args, answer));
     }
+    const without = { width: 320, scheme: "light", script: false };
+    note(answer, "320 px without script", await inMode(browser, args, source, answer, without));
+    note(answer, "1360 px keyboard", await byKeys(browser, args, answer));
+  };
+  try {
+    await sideBySide(wanted, one);
   } finally {
     await browser.close();
     await rm(profile, { recursive: true, force: true });

@@ -22,6 +22,7 @@ export const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
+const AT_ONCE = 3;
 const WIDTHS = [320, 768, 1360];
 const AXE = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
 
@@ -194,6 +195,15 @@ export async function axeSource() {
   return readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 }
 
+/** Does `work` for every item, a few at a time: most of a check is waiting for the browser. */
+export async function sideBySide(items, work) {
+  const left = [...items];
+  const worker = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
 /** Checks every path of `args` and answers with the number of findings. */
 export async function checkAll(args) {
   await mkdir(args.out, { recursive: true });
@@ -209,23 +219,26 @@ export async function checkAll(args) {
     for (const what of new Set(found)) findings.push({ path: where, how, what });
     process.stderr.write(`${found.length ? "✗" : "✓"} ${where} ${how}\n`);
   };
-  try {
-    for (const where of args.paths) {
-      const widths = args.quick ? [320, 1360] : WIDTHS;
-      for (const scheme of ["light", "dark"]) {
-        for (const width of widths) {
-          note(where, `${width} px ${scheme}`, await inColours(browser, args, source, where, width, scheme));
-        }
-      }
-      for (const width of [320, 1360]) {
-        note(where, `${width} px keyboard`, await withKeys(browser, args, where, width));
-        note(where, `${width} px without script`, await withoutScript(browser, args, where, width));
+  const one = async (where) => {
+    const widths = args.quick ? [320, 1360] : WIDTHS;
+    for (const scheme of ["light", "dark"]) {
+      for (const width of widths) {
+        note(where, `${width} px ${scheme}`, await inColours(browser, args, source, where, width, scheme));
       }
     }
+    for (const width of [320, 1360]) {
+      note(where, `${width} px keyboard`, await withKeys(browser, args, where, width));
+      note(where, `${width} px without script`, await withoutScript(browser, args, where, width));
+    }
+  };
+  try {
+    await sideBySide(args.paths, one);
   } finally {
     await browser.close();
     await rm(profile, { recursive: true, force: true });
   }
+  const order = (finding) => args.paths.indexOf(finding.path);
+  findings.sort((a, b) => order(a) - order(b));
   await writeFile(path.join(args.out, "findings.json"), `${JSON.stringify(findings, null, 2)}\n`);
   for (const f of findings) console.log(`${f.path} [${f.how}] ${f.what}`);
   console.log(`${args.paths.length} pages, ${findings.length} findings`);

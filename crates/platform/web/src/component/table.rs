@@ -502,4 +502,9 @@ impl Table {
     fn long(&self) -> bool {
         self.rows.len() > 12
     }
+
+    /// From here on it scrolls in itself on large screens, too, when it does not fit.
+    fn wide(&self) -> bool {
+        self.columns.len() > 8
+    }
 }
