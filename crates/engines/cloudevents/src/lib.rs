@@ -8,6 +8,7 @@
 //! is never read deeper or longer than the limits say.
 
 mod attribute;
+mod draft;
 mod error;
 mod event;
 mod http;
@@ -17,6 +18,7 @@ mod media;
 pub mod view;
 
 pub use attribute::parse_time;
+pub use draft::{Draft, segment};
 pub use error::{ErrorCode, EventError, RequestError};
 pub use event::Event;
 pub use http::{

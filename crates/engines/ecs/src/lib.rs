@@ -8,6 +8,7 @@
 //! caller tells where it is. Nothing here reads files, the clock or the network.
 
 pub mod address;
+pub mod beside;
 mod convert;
 mod derive;
 mod fingerprint;

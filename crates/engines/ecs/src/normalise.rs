@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::beside;
 use crate::convert::{self, Val, from_text, quoted};
 use crate::derive::{constants, lookups, patterns};
 use crate::geo::Geo;
@@ -165,6 +166,8 @@ struct Ids {
     geo: [FieldId; 4],
     system: [FieldId; 2],
     unmapped: FieldId,
+    /// Where events stay whose source is not known: beside the event they say nothing new.
+    whole: [FieldId; 3],
     tokens: [FieldId; 3],
 }
 
@@ -222,6 +225,7 @@ impl Ids {
             ],
             system: [id("source.as.number"), id("source.as.organization.name")],
             unmapped: id("unmapped"),
+            whole: [id("unmapped"), id("generic"), id("sealwright.unmapped")],
             tokens: [
                 id("sealwright.ai.tokens"),
                 id("gen_ai.usage.input_tokens"),
@@ -243,6 +247,15 @@ impl std::fmt::Debug for Normaliser {
             .field("mappings", &self.mappings.len())
             .finish_non_exhaustive()
     }
+}
+
+/// How an event is written.
+#[derive(Clone, Copy)]
+enum Form<'e> {
+    /// As ECS alone.
+    Ecs,
+    /// Beside this text, which the source wrote.
+    Beside(&'e str),
 }
 
 /// Ranks of what does not come from a field of the event.
@@ -318,30 +331,72 @@ impl Normaliser {
     /// # Errors
     /// When it is no event at all. Whatever is an object becomes an event.
     pub fn normalise(&self, event: &str, context: &Context<'_>) -> Result<Event, Refusal> {
+        self.whole(event, context, false)
+    }
+
+    /// The event as its source wrote it, and beside it what ECS says of it, each field under its whole name
+    /// (`"user.name"`). A name that the source uses is left to it. What the source wrote is the event, or the
+    /// data of a CloudEvent when that is an object. The log source is stated in
+    /// [`beside::LOGSOURCE_FIELDS`], and a time that the event does not state is not made up.
+    ///
+    /// # Errors
+    /// When it is no event at all.
+    pub fn beside(&self, event: &str, context: &Context<'_>) -> Result<Event, Refusal> {
+        self.whole(event, context, true)
+    }
+
+    /// An event with its log source stated in [`beside::LOGSOURCE_FIELDS`] and nothing else added; `None` when
+    /// it is of no known source.
+    ///
+    /// # Errors
+    /// When it is no event at all.
+    pub fn sourced(&self, event: &str) -> Result<Option<String>, Refusal> {
         if event.len() > MAX_BYTES {
             return Err(Refusal::TooLarge(event.len()));
         }
         json::check(event)?;
         let event = event.trim();
+        Ok(beside::stated(
+            event,
+            self.mapping(self.source(event, None)),
+        ))
+    }
+
+    fn whole(&self, event: &str, context: &Context<'_>, beside: bool) -> Result<Event, Refusal> {
+        if event.len() > MAX_BYTES {
+            return Err(Refusal::TooLarge(event.len()));
+        }
+        json::check(event)?;
+        let event = event.trim();
+        let form = |native| {
+            if beside {
+                Form::Beside(native)
+            } else {
+                Form::Ecs
+            }
+        };
         if !(event.contains("specversion")) {
-            return Ok(self.inner(event, context, None));
+            return Ok(self.inner(event, context, None, form(event)));
         }
         let Some(envelope) = Envelope::of(event) else {
-            return Ok(self.inner(event, context, None));
+            return Ok(self.inner(event, context, None, form(event)));
         };
         let hint = context.hint.or(Some(&envelope.kind));
         let context = Context { hint, ..*context };
-        if envelope.kind.starts_with("sealwright.") {
-            return Ok(self.inner(event, &context, Some(&envelope)));
-        }
         let data = envelope.data.unwrap_or("{}");
+        let form = form(if data.starts_with('{') { data } else { event });
+        // Of these the attributes around the data say part of what happened.
+        let own = ["sealwright.usage.", "sealwright.audit."];
+        if own.iter().any(|o| envelope.kind.starts_with(o)) {
+            return Ok(self.inner(event, &context, Some(&envelope), form));
+        }
         match json::string(data) {
             Some(text) => {
                 let made = wrap(&text, context.received);
-                Ok(self.inner(&made, &context, Some(&envelope)))
+                Ok(self.inner(&made, &context, Some(&envelope), form))
             }
-            None if data.starts_with('{') => Ok(self.inner(data, &context, Some(&envelope))),
-            None => Ok(self.inner(event, &context, Some(&envelope))),
+            None if data.starts_with('{') => Ok(self.inner(data, &context, Some(&envelope), form)),
+            None => Ok(self.inner(event, &context, Some(&envelope), form)),
         }
     }
 
@@ -353,10 +408,21 @@ impl Normaliser {
         if line.len() > MAX_BYTES {
             return Err(Refusal::TooLarge(line.len()));
         }
-        Ok(self.inner(&wrap(line, context.received), context, None))
+        Ok(self.inner(&wrap(line, context.received), context, None, Form::Ecs))
     }
 
-    fn inner(&self, event: &str, context: &Context<'_>, envelope: Option<&Envelope<'_>>) -> Event {
+    /// Whether a hint names a mapping.
+    pub fn knows(&self, hint: &str) -> bool {
+        self.mappings.iter().any(|m| m.hinted(hint))
+    }
+
+    fn inner(
+        &self,
+        event: &str,
+        context: &Context<'_>,
+        envelope: Option<&Envelope<'_>>,
+        form: Form<'_>,
+    ) -> Event {
         let source = self.source(event, context.hint);
         let mapping = self.mapping(source);
         if let Some(path) = &mapping.unwrap
@@ -367,10 +433,11 @@ impl Normaliser {
             let inner = self.source(&embedded, None);
             if inner != source {
                 let outer = Walk::run(mapping, event, context.received);
-                return self.finish(&embedded, inner, context, envelope, Some((mapping, outer)));
+                let around = Some((mapping, outer));
+                return self.finish(&embedded, inner, context, envelope, around, form);
             }
         }
-        self.finish(event, source, context, envelope, None)
+        self.finish(event, source, context, envelope, None, form)
     }
 
     fn finish<'a>(
@@ -380,6 +447,7 @@ impl Normaliser {
         context: &Context<'_>,
         envelope: Option<&Envelope<'_>>,
         outer: Option<(&'a Mapping, Walk<'_, 'a>)>,
+        form: Form<'_>,
     ) -> Event {
         let mapping = self.mapping(source);
         let mut walk = Walk::run(mapping, event, context.received);
@@ -447,7 +515,7 @@ impl Normaliser {
             .and_then(json::string)
             .and_then(|t| time::instant(&t, context.received));
         let at = stated.unwrap_or(context.received);
-        if stated.is_none() {
+        if stated.is_none() && matches!(form, Form::Ecs) {
             let mut made = String::from("\"");
             time::format(at, &mut made);
             made.push('"');
@@ -493,8 +561,12 @@ impl Normaliser {
             }
         }
         found.sort_by_key(|f| (f.field, f.rank));
+        let json = match form {
+            Form::Ecs => write(&found, &free, event.len()),
+            Form::Beside(native) => beside::write(native, &found, &ids.whole, mapping),
+        };
         Event {
-            json: write(&found, &free, event.len()),
+            json,
             time: at,
             timed: stated.is_some(),
             source,

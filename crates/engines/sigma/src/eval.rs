@@ -72,6 +72,9 @@ pub struct Summary {
     pub untimed: u64,
 }
 
+/// What is done with an event before rules see it: a new text, or `None` to leave it as it is.
+pub type Prepare = Box<dyn FnMut(&str) -> Option<String> + Send>;
+
 /// Evaluates inputs.
 pub struct Evaluator {
     collection: Collection,
@@ -82,6 +85,7 @@ pub struct Evaluator {
     ids: Vec<String>,
     files: Vec<String>,
     summary: Summary,
+    prepare: Option<Prepare>,
 }
 
 impl Evaluator {
@@ -140,7 +144,15 @@ impl Evaluator {
                 rules: active as u64,
                 ..Summary::default()
             },
+            prepare: None,
         })
+    }
+
+    /// Every event passes through `prepare` first.
+    #[must_use]
+    pub fn prepared(mut self, prepare: Prepare) -> Self {
+        self.prepare = Some(prepare);
+        self
     }
 
     /// The rule set, for example to name the rules with unresolved placeholders.
@@ -219,6 +231,8 @@ impl Evaluator {
     }
 
     fn event(&mut self, file: &str, index: u64, text: &str, sink: &mut dyn FnMut(Line)) {
+        let made = self.prepare.as_mut().and_then(|prepare| prepare(text));
+        let text = made.as_deref().unwrap_or(text);
         let matched = match self.matcher.matches(text) {
             Ok(m) => m,
             Err(e) => return self.refuse(file, index, e.to_string(), sink),

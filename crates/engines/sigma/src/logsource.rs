@@ -13,6 +13,13 @@ use rustc_hash::FxHashMap;
 use crate::fold::fold;
 use crate::model::LogSource;
 
+/// Fields in which a normalised event states its product, category and service.
+pub const STATED: [&str; 3] = [
+    "sealwright.logsource.product",
+    "sealwright.logsource.category",
+    "sealwright.logsource.service",
+];
+
 /// What is known about the log source of an event. Values are in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventSource {

@@ -32,7 +32,7 @@ use crate::compiled::{Matcher, Options, RuleSet};
 use crate::correlation::EventId;
 use crate::correlation::engine::{Arrival, Engine, Settings};
 use crate::error::{Error, Position, Result};
-use crate::logsource::EventSource;
+use crate::logsource::{EventSource, STATED};
 use crate::yaml::{self, Kind, Limits, Node};
 
 /// Most events of one test.
@@ -347,6 +347,7 @@ fn one(
     }
     let shown = collection.shown();
     let options = Options {
+        source_fields: STATED.map(str::to_owned),
         extra_fields: Engine::fields(&collection),
         ..Options::default()
     };

@@ -1,4 +1,5 @@
 //! OTLP logs in their JSON form (OTLP 1.x, "JSON Protobuf Encoding") as events.
+//! The binary form is read into this one by [`super::otlp_proto`].
 
 use crate::Refusal;
 use crate::json;
@@ -7,26 +8,57 @@ use crate::time;
 /// Most records that one request may hold.
 pub const MAX_RECORDS: usize = 100_000;
 
+/// A log record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The record as one JSON object, see [`records`].
+    pub json: String,
+    /// When it was written or first seen, in microseconds since 1970 (UTC), if that is said.
+    pub time: Option<i64>,
+    /// `service.name` of its resource.
+    pub service: Option<String>,
+}
+
+/// The log records of an export request as one JSON object each: see [`records`].
+///
+/// # Errors
+/// When the text is no JSON object, or holds more than [`MAX_RECORDS`].
+pub fn logs(request: &str, received: i64) -> Result<Vec<String>, Refusal> {
+    Ok(records(request, received)?
+        .into_iter()
+        .map(|record| record.json)
+        .collect())
+}
+
 /// The log records of an export request, each as one JSON object under names of ECS. A record whose
 /// body is an object (a `kvlistValue`, or a text that holds one) is given out as that object, with
 /// what OTLP says beside it under `otel`, so that its own source is recognised.
 ///
 /// # Errors
 /// When the text is no JSON object, or holds more than [`MAX_RECORDS`].
-pub fn logs(request: &str, received: i64) -> Result<Vec<String>, Refusal> {
+pub fn records(request: &str, received: i64) -> Result<Vec<Record>, Refusal> {
     json::check(request)?;
     let request = request.trim();
     let mut out = Vec::new();
     for resource_logs in children(request, "resourceLogs") {
         let resource = json::member(resource_logs, "resource").unwrap_or("{}");
         let resource = attributes(resource);
+        let service = resource.iter().find(|(name, _)| name == "service.name");
+        let service = service
+            .and_then(|(_, value)| json::string(value))
+            .map(std::borrow::Cow::into_owned);
         for scope_logs in children(resource_logs, "scopeLogs") {
             let scope = json::path(scope_logs, "scope.name").and_then(json::string);
             for record in children(scope_logs, "logRecords") {
                 if out.len() >= MAX_RECORDS {
                     return Err(Refusal::TooLarge(request.len()));
                 }
-                out.push(event(record, &resource, scope.as_deref(), received));
+                let time = nanos(record, "timeUnixNano").or(nanos(record, "observedTimeUnixNano"));
+                out.push(Record {
+                    json: event(record, &resource, scope.as_deref(), time, received),
+                    time,
+                    service: service.clone(),
+                });
             }
         }
     }
@@ -112,6 +144,7 @@ fn event(
     record: &str,
     resource: &[(String, String)],
     scope: Option<&str>,
+    time: Option<i64>,
     received: i64,
 ) -> String {
     let body = json::member(record, "body").map(plain).unwrap_or_default();
@@ -119,7 +152,6 @@ fn event(
         .filter(|t| t.trim_start().starts_with('{') && json::check(t).is_ok())
         .map(|t| t.trim().to_owned());
     let attributes = attributes(record);
-    let time = nanos(record, "timeUnixNano").or(nanos(record, "observedTimeUnixNano"));
     let mut members: Vec<(String, String)> = Vec::new();
     let mut stamp = String::from("\"");
     time::format(time.unwrap_or(received), &mut stamp);
@@ -181,7 +213,11 @@ fn event(
     };
     put("log.level", &level);
     put("log.logger", scope.unwrap_or_default());
-    for (from, to) in [("traceId", "trace.id"), ("spanId", "span.id")] {
+    for (from, to) in [
+        ("traceId", "trace.id"),
+        ("spanId", "span.id"),
+        ("eventName", "event.action"),
+    ] {
         put(
             to,
             &json::member(record, from)

@@ -1,7 +1,7 @@
 //! Input that means harm, and laws that hold for all input.
 
 use proptest::prelude::*;
-use sealwright_ecs::input::{lines, otlp, syslog, unfold};
+use sealwright_ecs::input::{lines, otlp, otlp_proto, syslog, unfold};
 use sealwright_ecs::{Context, Mapping, Normaliser, Refusal, validate};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -215,6 +215,12 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let _ = NORMALISER.normalise(&text, &CONTEXT);
         let _ = otlp::logs(&text, 0);
+        // What can be read of a binary request is a request in JSON.
+        if let Ok(json) = otlp_proto::to_json(&bytes) {
+            prop_assert!(otlp::logs(&json, 0).is_ok(), "{}", json);
+        }
+        let _ = NORMALISER.beside(&text, &CONTEXT);
+        let _ = NORMALISER.sourced(&text);
         let _ = unfold::unfold(&text);
         let event = NORMALISER.line(&text, &CONTEXT).unwrap();
         prop_assert_eq!(validate(&serde_json::from_str(&event.json).unwrap()), []);

@@ -6,7 +6,9 @@
     missing_docs
 )]
 
+mod beside;
 mod corpus;
+mod evtx;
 mod hostile;
 mod rules;
 mod shared;

@@ -212,6 +212,11 @@ impl RuleSet {
         self.fields.get(name)
     }
 
+    /// The names of all fields that rules or the options ask for.
+    pub fn field_names(&self) -> &[Box<str>] {
+        self.fields.names()
+    }
+
     /// Number of distinct predicates.
     pub fn predicates(&self) -> usize {
         self.preds.len()
@@ -484,6 +489,12 @@ impl Matcher {
     /// The texts of a field of the event that was read last.
     pub fn texts(&mut self, json: &str, field: FieldId) -> Vec<String> {
         self.flat.texts(json, field)
+    }
+
+    /// The fields that the event that was read last has, of those that rules or the options ask for: ids into
+    /// [`RuleSet::field_names`].
+    pub fn seen(&self) -> &[FieldId] {
+        self.flat.touched()
     }
 
     /// How many conditions were evaluated so far.
