@@ -64,6 +64,17 @@ pub(crate) fn check(config: &Config) -> Result<(), Wrong> {
         "intake.depth",
         "must be from 1 to 120",
     )?;
+    // RFC 5424 section 6.1: every receiver takes 480 bytes.
+    rule(
+        (480..=1_048_576).contains(&config.syslog.message_bytes),
+        "syslog.message_bytes",
+        "must be from 480 to 1048576",
+    )?;
+    rule(
+        config.syslog.connections > 0 && config.syslog.idle.micros() > 0,
+        "syslog.connections",
+        "must be over 0, and so must syslog.idle",
+    )?;
     let access = &config.access;
     rule(
         access.session_idle <= access.session_absolute && access.session_idle.micros() > 0,

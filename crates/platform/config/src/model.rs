@@ -146,6 +146,17 @@ sections! {
         /// How long a repeated event is recognised; at least as long as events may be late.
         dedup: Length = "35d",
     }
+    /// Syslog as an input of events.
+    syslog: Syslog {
+        /// Where messages are taken and for which tenant, separated by commas: `tcp:127.0.0.1:5514=acme, udp:127.0.0.1:5514=acme`. Nowhere when empty. Syslog knows no credentials: whoever reaches the port sends for the tenant.
+        listen: String = "",
+        /// The longest message, in bytes; what is longer is cut there.
+        message_bytes: u32 = "65536",
+        /// The most connections of one listener.
+        connections: u32 = "256",
+        /// A connection that sends nothing for so long is closed.
+        idle: Length = "1h",
+    }
     /// The stored events.
     lake: Lake {
         /// The folder of the stored events. `lake` in the data folder when empty. Processes that share a PostgreSQL database share this folder.
@@ -231,6 +242,8 @@ sections! {
         idle: Length = "1m",
         /// A source that sent nothing for this long raises an alert, unless it has a time of its own.
         silence: Length = "7d",
+        /// A field that rules need, and that the events of a source used to have, raises an alert when none had it for this long.
+        vanished: Length = "1h",
         /// Groups that the correlations of one tenant keep; beyond it the tenth that was touched longest ago is dropped, and counted.
         groups: u32 = "100000",
         /// Matches of one tenant that may wait for the lateness to pass.
@@ -246,6 +259,12 @@ sections! {
         s3_access_key: Secret = "",
         /// The secret key of the store.
         s3_secret_key: Secret = "",
+        /// A folder of this machine as the store, for trials, where there is no access key. It keeps versions and tags; it has no Object Lock and does not encrypt.
+        folder: PathBuf = "",
+        /// The key of the store's key service (SSE-KMS) that a policy's `encrypt` writes objects with. The store's own keys (SSE-S3) when empty.
+        s3_kms_key: String = "",
+        /// What happens to uploads through the gate while it gives no answer: `refuse`, or `pass` with a mark.
+        gate_down: String = "refuse",
         /// Threads of a scan of a bucket.
         threads: u32 = "2",
     }

@@ -1,14 +1,16 @@
-//! `POST /api/events`.
+//! `POST /api/events`; beside it `POST /v1/logs` ([`crate::otlp`]).
 // An error here is the answer itself; it is made once a request, and boxing it would only move it.
 #![allow(clippy::result_large_err)]
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sealwright_cloudevents::{
@@ -26,7 +28,7 @@ use crate::receipt::{Receipt, ResultStatus};
 use crate::sender::{Authenticate, Quota, QuotaState, Quotas, Sender, TenantDirectory};
 
 /// Bodies above this are read on a thread of their own, so that others' requests go on.
-const INLINE_BYTES: usize = 256 << 10;
+pub(crate) const INLINE_BYTES: usize = 256 << 10;
 
 /// What the endpoint needs.
 #[derive(Clone)]
@@ -51,6 +53,7 @@ impl std::fmt::Debug for IntakeApi {
 pub fn openapi_router(api: IntakeApi) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(post_events))
+        .routes(routes!(crate::otlp::post_logs))
         .with_state(api)
 }
 
@@ -58,6 +61,7 @@ pub fn openapi_router(api: IntakeApi) -> OpenApiRouter {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     OpenApiRouter::<IntakeApi>::new()
         .routes(routes!(post_events))
+        .routes(routes!(crate::otlp::post_logs))
         .into_openapi()
 }
 
@@ -66,11 +70,16 @@ pub fn router(api: IntakeApi) -> Router {
     openapi_router(api).into()
 }
 
-fn problem(status: StatusCode, name: &str, title: &str, detail: impl Into<String>) -> Problem {
+pub(crate) fn problem(
+    status: StatusCode,
+    name: &str,
+    title: &str,
+    detail: impl Into<String>,
+) -> Problem {
     Problem::new(status, name, title, detail)
 }
 
-fn too_large(detail: impl Into<String>) -> Problem {
+pub(crate) fn too_large(detail: impl Into<String>) -> Problem {
     problem(
         StatusCode::PAYLOAD_TOO_LARGE,
         "too-large",
@@ -79,7 +88,7 @@ fn too_large(detail: impl Into<String>) -> Problem {
     )
 }
 
-fn unsupported(detail: impl Into<String>) -> Problem {
+pub(crate) fn unsupported(detail: impl Into<String>) -> Problem {
     problem(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
@@ -123,10 +132,7 @@ fn unsupported(detail: impl Into<String>) -> Problem {
 )]
 async fn post_events(State(api): State<IntakeApi>, request: Request) -> Response {
     let start = std::time::Instant::now();
-    let response = match accept(&api, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    };
+    let response = answered(accept(&api, request).await);
     metrics::histogram!("sealwright_intake_request_seconds", "status" => response.status().as_u16().to_string())
         .record(start.elapsed().as_secs_f64());
     response
@@ -134,49 +140,24 @@ async fn post_events(State(api): State<IntakeApi>, request: Request) -> Response
 
 async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let authorization = text(&parts.headers, &header::AUTHORIZATION);
-    let sender = api.authenticate.authenticate(authorization).await?;
-    if !sender.may_write_events {
-        return Err(Problem::forbidden(
-            "this key may not send events; it needs the scope events:write",
-        ));
-    }
+    let sender = writer(api, &parts).await?;
     let options = api.intake.options();
     let coding = coding(&parts.headers)?;
     let body = read_body(&parts.headers, body, options.body_bytes).await?;
     let limits = options.limits;
     let most = options.decompressed_bytes;
-    let parsed = if body.len() <= INLINE_BYTES && coding == Coding::Identity {
-        parse(&parts.headers, &body, coding, &limits, most)?
-    } else {
-        let headers = parts.headers;
-        tokio::task::spawn_blocking(move || parse(&headers, &body, coding, &limits, most))
-            .await
-            .map_err(|_| Problem::internal())??
-    };
+    let headers = parts.headers;
+    let small = body.len() <= INLINE_BYTES && coding == Coding::Identity;
+    let parsed = off_runtime(small, move || parse(&headers, &body, coding, &limits, most)).await?;
     let mode = parsed.mode;
     let items = assign_tenants(api, &sender, parsed.events).await?;
     let quota = match count(api, &items).await? {
         Counted::Within(state) => state,
         Counted::Over(state) => return Ok(over_quota(state)),
     };
-    let receipt = api.intake.accept(items).await.map_err(|error| {
-        let (name, title) = match error {
-            AppendError::DiskFull => ("storage-full", "The server's disk is full"),
-            AppendError::Unavailable(_) => ("log-unavailable", "The log cannot be written now"),
-        };
-        let detail = "Nothing was acknowledged; send the same events again later.";
-        problem(StatusCode::SERVICE_UNAVAILABLE, name, title, detail)
-    });
-    let mut response = match receipt {
+    let mut response = match api.intake.accept(items).await {
         Ok(receipt) => answer(mode, &receipt),
-        Err(problem) => {
-            let mut response = problem.into_response();
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            response
-        }
+        Err(error) => answered(Err(unavailable(error))),
     };
     if let Some(state) = quota {
         rate_limit_headers(response.headers_mut(), state);
@@ -184,11 +165,76 @@ async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> 
     Ok(response)
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+/// Who sends, when it may.
+pub(crate) async fn writer(api: &IntakeApi, parts: &Parts) -> Result<Sender, Problem> {
+    let authorization = text(&parts.headers, &header::AUTHORIZATION);
+    let from = client(&parts.extensions);
+    let sender = api
+        .authenticate
+        .authenticate_from(authorization, from)
+        .await?;
+    if sender.may_write_events {
+        return Ok(sender);
+    }
+    Err(Problem::forbidden(
+        "this key may not send events; it needs the scope events:write",
+    ))
+}
+
+/// Does `work` here when it is small, and otherwise where it delays no other request.
+pub(crate) async fn off_runtime<T: Send + 'static>(
+    small: bool,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if small {
+        return work();
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::internal())?
+}
+
+/// What went wrong as an answer; one that may be sent again later says so.
+pub(crate) fn answered(result: Result<Response, Problem>) -> Response {
+    let mut response = result.unwrap_or_else(IntoResponse::into_response);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let later = HeaderValue::from_static("5");
+        response.headers_mut().insert(header::RETRY_AFTER, later);
+    }
+    response
+}
+
+pub(crate) fn unavailable(error: AppendError) -> Problem {
+    let (name, title) = match error {
+        AppendError::DiskFull => ("storage-full", "The server's disk is full"),
+        AppendError::Unavailable(_) => ("log-unavailable", "The log cannot be written now"),
+    };
+    let detail = "Nothing was acknowledged; send the same events again later.";
+    problem(StatusCode::SERVICE_UNAVAILABLE, name, title, detail)
+}
+
+/// A body that cannot be unpacked.
+pub(crate) fn damaged(error: &DecodeError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        DecodeError::Unknown(_) => unsupported(detail),
+        DecodeError::TooLarge { .. } => too_large(detail),
+        DecodeError::Damaged { .. } => Problem::bad_request(detail),
+    }
+}
+
+/// The address that a request comes from: the connection's, where the server knows it.
+fn client(extensions: &Extensions) -> Option<IpAddr> {
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip().to_canonical())
+}
+
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|v| v.to_str().ok())
 }
 
-fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
+pub(crate) fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let first = values.next().map(|v| v.to_str().unwrap_or("?"));
     let coding = if values.next().is_some() {
@@ -199,7 +245,11 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
     coding.map_err(|e| unsupported(e.to_string()))
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     let over = || {
         too_large(format!(
             "the body has more than {limit} bytes; split the batch"
@@ -231,11 +281,7 @@ fn parse(
     } else {
         decoded = coding
             .decode(body, decompressed_bytes)
-            .map_err(|error| match error {
-                DecodeError::Unknown(_) => unsupported(error.to_string()),
-                DecodeError::TooLarge { .. } => too_large(error.to_string()),
-                DecodeError::Damaged { .. } => Problem::bad_request(error.to_string()),
-            })?;
+            .map_err(|error| damaged(&error))?;
         &decoded
     };
     let pairs = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes()));
@@ -310,13 +356,13 @@ fn refused(event: Event, code: &'static str, detail: &str) -> Item {
     )
 }
 
-enum Counted {
+pub(crate) enum Counted {
     Within(Option<QuotaState>),
     Over(QuotaState),
 }
 
 /// Asks the quota for each tenant; the state with the least left is the one that is shown.
-async fn count(api: &IntakeApi, items: &[Item]) -> Result<Counted, Problem> {
+pub(crate) async fn count(api: &IntakeApi, items: &[Item]) -> Result<Counted, Problem> {
     let mut events: Vec<(TenantId, u64)> = Vec::new();
     for item in items {
         if let Item::Valid(tenant, _) = item {
@@ -342,7 +388,7 @@ async fn count(api: &IntakeApi, items: &[Item]) -> Result<Counted, Problem> {
     Ok(Counted::Within(shown))
 }
 
-fn over_quota(state: QuotaState) -> Response {
+pub(crate) fn over_quota(state: QuotaState) -> Response {
     let wait = state.reset_seconds.max(1);
     let detail = format!(
         "the quota is {} events in {} seconds; send again in {wait} seconds",
@@ -366,7 +412,7 @@ fn over_quota(state: QuotaState) -> Response {
 }
 
 /// draft-ietf-httpapi-ratelimit-headers.
-fn rate_limit_headers(headers: &mut HeaderMap, state: QuotaState) {
+pub(crate) fn rate_limit_headers(headers: &mut HeaderMap, state: QuotaState) {
     let policy = format!("\"events\";q={};w={}", state.limit, state.window_seconds);
     let now = format!("\"events\";r={};t={}", state.remaining, state.reset_seconds);
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", now)] {

@@ -110,6 +110,11 @@ impl Intake {
         &self.options
     }
 
+    /// The present, as events are measured by it.
+    pub fn now(&self) -> UnixMicros {
+        self.clock.now()
+    }
+
     /// Accepts the events of one request: all of them, or none. It returns when they are durable.
     ///
     /// # Errors

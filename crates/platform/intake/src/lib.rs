@@ -13,11 +13,14 @@ mod decide;
 mod encoding;
 mod intake;
 mod log;
+mod made;
 mod model;
+mod otlp;
 mod quota;
 mod receipt;
 mod sender;
 mod store;
+pub mod syslog;
 
 pub use decide::{Decision, decide};
 pub use encoding::{Coding, DecodeError};
@@ -26,7 +29,7 @@ pub use log::{
     AppendError, FaultPoint, Faults, FileLog, FileLogOptions, IntakeLog, NoFaults, TrimTo,
 };
 pub use model::{BatchOutcome, EventKey, Known, NewEvent, Status};
-pub use quota::PerMinute;
+pub use quota::{HeldTo, PerMinute};
 pub use receipt::{EventFault, EventResult, Receipt, ResultStatus};
 pub use sender::{Authenticate, NoQuotas, Quota, QuotaState, Quotas, Sender, TenantDirectory};
 pub use store::StoreLog;

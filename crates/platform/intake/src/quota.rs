@@ -12,12 +12,16 @@ use crate::sender::{Quota, QuotaState, Quotas};
 /// Windows are kept for at most about so many tenants before those that have ended are forgotten.
 const SWEEP_AT: usize = 10_000;
 
+/// How many events a tenant may send in a minute, where less than all others.
+pub type HeldTo = Arc<dyn Fn(TenantId) -> Option<u64> + Send + Sync>;
+
 /// At most so many events a tenant and minute of the clock. Counted in this process: where several
 /// share a database, each has its own count. A batch that would go over counts nothing; one that is
 /// counted and then not stored stays counted.
-#[derive(Debug)]
 pub struct PerMinute {
     limit: u64,
+    /// Lower limits of single tenants.
+    held: Option<HeldTo>,
     clock: Arc<dyn Clock>,
     /// The minute, and the events in it.
     windows: Mutex<HashMap<TenantId, (i64, u64)>>,
@@ -28,18 +32,43 @@ impl PerMinute {
     pub fn new(limit: u64, clock: Arc<dyn Clock>) -> Self {
         Self {
             limit,
+            held: None,
             clock,
             windows: Mutex::default(),
         }
+    }
+
+    /// The same, with lower limits of single tenants, which are asked for at each request.
+    #[must_use]
+    pub fn holding(mut self, held: HeldTo) -> Self {
+        self.held = Some(held);
+        self
+    }
+
+    fn limit_of(&self, tenant: TenantId) -> Option<u64> {
+        let held = self.held.as_ref().and_then(|held| held(tenant));
+        match (self.limit, held) {
+            (0, held) => held,
+            (limit, None) => Some(limit),
+            (limit, Some(held)) => Some(limit.min(held)),
+        }
+    }
+}
+
+impl std::fmt::Debug for PerMinute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PerMinute")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Quotas for PerMinute {
     async fn count(&self, tenant: TenantId, events: u64) -> Result<Quota, Problem> {
-        if self.limit == 0 {
+        let Some(limit) = self.limit_of(tenant) else {
             return Ok(Quota::Unlimited);
-        }
+        };
         let now = self.clock.now().0;
         let minute = now.div_euclid(MINUTE);
         let left = (minute + 1) * MINUTE - now;
@@ -52,13 +81,13 @@ impl Quotas for PerMinute {
             *window = (minute, 0);
         }
         let state = |used: u64| QuotaState {
-            limit: self.limit,
+            limit,
             window_seconds: 60,
-            remaining: self.limit.saturating_sub(used),
+            remaining: limit.saturating_sub(used),
             reset_seconds: u64::try_from((left + SECOND - 1) / SECOND).unwrap_or(60),
         };
         let used = window.1.saturating_add(events);
-        if used > self.limit {
+        if used > limit {
             return Ok(Quota::Exceeded(state(window.1)));
         }
         window.1 = used;
@@ -96,6 +125,19 @@ mod tests {
         assert!(within(quota.count(tenant(1), 3).await.unwrap()));
         clock.advance(30 * SECOND);
         assert!(within(quota.count(tenant(1), 10).await.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_is_held_back_has_less_and_others_do_not() {
+        let clock = ManualClock::new(UnixMicros(0));
+        for (limit, others) in [(0, true), (10, true)] {
+            let quota = PerMinute::new(limit, Arc::new(clock.clone()))
+                .holding(Arc::new(|who| (who == tenant(1)).then_some(2)));
+            let within = |quota| matches!(quota, Quota::Within(_) | Quota::Unlimited);
+            assert!(within(quota.count(tenant(1), 2).await.unwrap()));
+            assert!(!within(quota.count(tenant(1), 1).await.unwrap()));
+            assert_eq!(within(quota.count(tenant(2), 10).await.unwrap()), others);
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Who sends, for whom, and how much: traits that other parts of the platform implement.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use sealwright_core::{Problem, TenantId, TenantScope};
 
@@ -21,6 +23,18 @@ pub trait Authenticate: Send + Sync {
     /// # Errors
     /// The answer to a request without valid credentials: 401, or 403 where they are known and barred.
     async fn authenticate(&self, authorization: Option<&str>) -> Result<Sender, Problem>;
+
+    /// The same for a request from an address, where that is known: it may not be welcome.
+    ///
+    /// # Errors
+    /// As above.
+    async fn authenticate_from(
+        &self,
+        authorization: Option<&str>,
+        _from: Option<IpAddr>,
+    ) -> Result<Sender, Problem> {
+        self.authenticate(authorization).await
+    }
 }
 
 /// Finds tenants by what an event calls them.

@@ -6,4 +6,6 @@ mod crash;
 mod damage;
 mod http;
 mod model;
+mod otlp;
 mod support;
+mod syslog;
