@@ -13,6 +13,7 @@ pub mod cli;
 mod directory;
 mod error;
 pub mod forms;
+pub mod guard;
 pub mod http;
 mod model;
 pub mod pages;
@@ -40,4 +41,4 @@ pub use service::{
 
 /// The tables of this crate.
 pub const COMPONENT: sealwright_store::Component =
-    sealwright_store::migrations!("access", 1 => "0001_init");
+    sealwright_store::migrations!("access", 1 => "0001_init", 2 => "0002_guard");

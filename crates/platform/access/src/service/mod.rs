@@ -123,6 +123,7 @@ pub struct AccessService {
     policy: Arc<AccessPolicy>,
     directory: TenantDirectory,
     used: Arc<Mutex<HashMap<KeyId, UnixMicros>>>,
+    guards: crate::guard::Shared,
 }
 
 impl AccessService {
@@ -141,16 +142,21 @@ impl AccessService {
             policy: Arc::new(policy),
             directory: TenantDirectory::default(),
             used: Arc::default(),
+            guards: Arc::default(),
         }
     }
 
-    /// Reads the tenants into the directory; to be called once at the start.
+    pub(crate) fn guards(&self) -> &crate::guard::Guards {
+        &self.guards
+    }
+
+    /// Reads the tenants into the directory, and what is held back of them; to be called once at the start.
     ///
     /// # Errors
     /// What the store said.
     pub async fn load(&self) -> Result<()> {
         self.directory.refresh(&self.store).await?;
-        Ok(())
+        self.load_guards().await
     }
 
     /// All tenants, in memory.

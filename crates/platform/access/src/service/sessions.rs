@@ -74,6 +74,7 @@ impl AccessService {
         };
         if let Some(tenant) = user.tenant_id {
             self.require_active(tenant).await?;
+            self.admits(tenant, given.address.parse().ok())?;
         }
         self.attempt_succeeded(&attempt).await?;
         self.start_session(user, &given.address, &given.agent).await

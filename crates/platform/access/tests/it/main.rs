@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 mod cli;
+mod guard;
 mod http;
 mod keys;
 mod pages;

@@ -1,12 +1,14 @@
 //! SQL, and nothing else.
 
+pub(crate) mod guard;
+
 use sealwright_core::{Digest, TenantScope, UnixMicros};
 use sealwright_store::{Row, Sql, Store, StoreError, Tx, sql};
 
 use crate::model::{ApiKey, KeyId, Link, LinkId, Session, SessionId, Tenant, User, UserId};
 use crate::role::{Role, Scopes};
 
-type Result<T> = std::result::Result<T, StoreError>;
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
 
 fn opt_id<T: std::str::FromStr>(row: &Row, column: &str) -> Result<Option<T>> {
     match row.opt_text(column)? {
