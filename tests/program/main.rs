@@ -10,6 +10,7 @@ mod bad_input;
 mod exactness;
 mod imports;
 mod journey;
+mod response;
 mod routes;
 mod support;
 mod traces;

@@ -30,16 +30,19 @@ use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::detect::Terms;
 use sealwright_siem::service::hunt::Hunter;
 use sealwright_siem::service::incident::IncidentService;
+use sealwright_siem::service::keep::KeepActs;
 use sealwright_siem::service::raise::Raiser;
 use sealwright_siem::service::respond::RespondService;
 use sealwright_siem::service::rule::RuleService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_siem::service::suppression::SuppressionService;
+use sealwright_siem::service::vanish::FieldService;
 use sealwright_store::{Component, DataLock, Store, StoreUrl};
 
-use crate::acting::AccessActs;
+use crate::acting::{AccessActs, GuardActs, TellActs};
 use crate::audit::LedgerAudit;
 use crate::history::LakeHistory;
+use crate::sink::IntakeSink;
 
 /// The tables of all parts, in the order in which they are made.
 pub(crate) const COMPONENTS: &[Component] = &[
@@ -226,7 +229,7 @@ impl Installation {
                 due_days: i64::from(state.config.billing.invoice_due_days),
             },
         ));
-        let detection = detection(&state, &events);
+        let detection = detection(&state, &events, &history);
         // What has left the log before detection was there is not missed by it.
         sealwright_events::begin_at(
             &state.store,
@@ -235,7 +238,7 @@ impl Installation {
             state.clock.now(),
         )
         .await?;
-        let siem = siem(&state, &detection, &history);
+        let siem = siem(&state, &detection, &history, &events, &intake);
         let detection = Arc::new(StoreConsumer::new(
             state.store.clone(),
             Arc::clone(&state.clock),
@@ -286,16 +289,36 @@ fn terms(config: &Config) -> Terms {
 }
 
 /// What can be done about alerts.
-fn respond(state: &State) -> RespondService {
-    let acts: Arc<dyn sealwright_act::Act> = Arc::new(AccessActs(state.access.clone()));
+fn respond(
+    state: &State,
+    events: &Arc<dyn EventLog>,
+    history: &Arc<LakeHistory>,
+) -> RespondService {
+    let acts: Vec<Arc<dyn sealwright_act::Act>> = vec![
+        Arc::new(AccessActs(state.access.clone())),
+        Arc::new(GuardActs(state.access.clone())),
+        Arc::new(TellActs {
+            store: state.store.clone(),
+            outbox: state.notify.notifier().clone(),
+        }),
+        Arc::new(KeepActs::new(
+            state.store.clone(),
+            Arc::clone(&state.ledger),
+            Arc::clone(&state.clock),
+            Arc::clone(events),
+            Arc::clone(history) as _,
+        )),
+    ];
     let (ledger, clock) = (Arc::clone(&state.ledger), Arc::clone(&state.clock));
-    RespondService::new(state.store.clone(), ledger, clock, vec![acts])
+    RespondService::new(state.store.clone(), ledger, clock, acts)
 }
 
-fn detection(state: &State, log: &Arc<dyn EventLog>) -> Arc<Detection> {
+fn detection(state: &State, log: &Arc<dyn EventLog>, history: &Arc<LakeHistory>) -> Arc<Detection> {
     let (store, ledger, clock) = (&state.store, &state.ledger, &state.clock);
     let rules = RuleService::new(store.clone(), Arc::clone(ledger), Arc::clone(clock));
-    let raiser = Raiser::new(Arc::clone(ledger), Arc::clone(clock)).with_response(respond(state));
+    let raiser = Raiser::new(Arc::clone(ledger), Arc::clone(clock))
+        .with_response(respond(state, log, history))
+        .telling(Arc::new(state.notify.notifier().clone()));
     Arc::new(Detection::new(
         store.clone(),
         rules,
@@ -305,26 +328,41 @@ fn detection(state: &State, log: &Arc<dyn EventLog>) -> Arc<Detection> {
     ))
 }
 
-fn siem(state: &State, detection: &Arc<Detection>, history: &Arc<LakeHistory>) -> Siem {
+fn siem(
+    state: &State,
+    detection: &Arc<Detection>,
+    history: &Arc<LakeHistory>,
+    events: &Arc<dyn EventLog>,
+    intake: &Intake,
+) -> Siem {
     let (store, ledger, clock) = (&state.store, &state.ledger, &state.clock);
     let parts = || (store.clone(), Arc::clone(ledger), Arc::clone(clock));
     let (a, b, c) = parts();
-    let alerts = AlertService::new(a, b, c);
+    let alerts = AlertService::new(a, b, c).telling(Arc::new(state.notify.notifier().clone()));
     let (a, b, c) = parts();
     let incidents = IncidentService::new(a, b, c);
     let (a, b, c) = parts();
     let suppressions = SuppressionService::new(a, b, c);
     let (a, b, c) = parts();
-    let raiser = Raiser::new(Arc::clone(ledger), Arc::clone(clock));
+    let raiser = Raiser::new(Arc::clone(ledger), Arc::clone(clock))
+        .telling(Arc::new(state.notify.notifier().clone()));
     let silence = state.config.siem.silence.micros();
     Siem {
         alerts,
         incidents,
         suppressions,
-        respond: respond(state),
+        respond: respond(state, events, history),
         rules: detection.rules().clone(),
+        fields: FieldService::new(
+            store.clone(),
+            Arc::clone(clock),
+            detection.rules().clone(),
+            raiser.clone(),
+            state.config.siem.vanished.micros(),
+        ),
         sources: SourceService::new(a, b, c, raiser, silence),
         hunter: Hunter::new(Arc::clone(history) as _),
+        sink: Some(Arc::new(IntakeSink(intake.clone()))),
         history: Arc::clone(history) as _,
         detection: Arc::clone(detection),
         terms: terms(&state.config),

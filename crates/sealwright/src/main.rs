@@ -19,6 +19,7 @@ mod secrets;
 mod senders;
 mod serve;
 mod sink;
+mod syslog;
 mod systems;
 mod verify;
 mod worker;

@@ -16,6 +16,7 @@ use sealwright_lake::{CompactPolicy, Lake, RetentionPolicy};
 use sealwright_notify::NotifyService;
 use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::source::SourceService;
+use sealwright_siem::service::vanish::FieldService;
 use sealwright_store::Store;
 use serde_json::{Value, json};
 
@@ -94,10 +95,11 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
         Arc::new(SiemSilence {
             spec: JobSpec::new(
                 "siem.silence",
-                "Raises an alert for each source that has fallen silent.",
+                "Raises an alert for each source that has fallen silent, and for each field that rules need and that has vanished.",
             )
             .scheduled(every("* * * * *")?, CatchUp::Once),
             sources: installation.siem.sources.clone(),
+            fields: installation.siem.fields.clone(),
         }),
         Arc::new(NotifyPrune {
             spec: JobSpec::new(
@@ -319,6 +321,7 @@ impl Job for SiemEscalate {
 struct SiemSilence {
     spec: JobSpec,
     sources: SourceService,
+    fields: FieldService,
 }
 
 #[async_trait]
@@ -329,7 +332,8 @@ impl Job for SiemSilence {
 
     async fn run(&self, _context: &RunContext) -> Result<Value, JobError> {
         let raised = self.sources.alarm().await.map_err(failed)?;
-        Ok(json!({ "raised": raised }))
+        let vanished = self.fields.alarm().await.map_err(failed)?;
+        Ok(json!({ "raised": raised, "fields": vanished }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who may send events: access as the intake asks it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -65,6 +66,18 @@ impl Authenticate for KeySenders {
             scope: principal.tenants,
             key_id: principal.id,
         })
+    }
+
+    async fn authenticate_from(
+        &self,
+        authorization: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Sender, Problem> {
+        let sender = self.authenticate(authorization).await?;
+        if let TenantScope::One(tenant) = sender.scope {
+            self.0.admits(tenant, from)?;
+        }
+        Ok(sender)
     }
 }
 

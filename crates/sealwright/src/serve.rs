@@ -75,8 +75,17 @@ impl Server {
         };
         let jobs = scheduled::service(&installation)?;
         let stop = CancellationToken::new();
-        let tasks = background(&installation, &jobs, &stop);
-        let router = router(&installation, jobs, metrics);
+        let syslog = crate::syslog::open(config).await?;
+        let mut tasks = background(&installation, &jobs, &stop);
+        let intake = intake(&installation);
+        let parts = crate::syslog::parts(
+            config,
+            intake.intake.clone(),
+            Arc::clone(&intake.tenants),
+            Arc::clone(&intake.quotas),
+        );
+        crate::syslog::run(syslog, &parts, &mut tasks, &stop);
+        let router = router(&installation, jobs, metrics, intake);
         Ok(Self {
             address,
             url,
@@ -303,20 +312,35 @@ fn nav() -> Nav {
         ))
 }
 
-fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics) -> Router {
+/// What takes events, whoever brings them.
+fn intake(installation: &Arc<Installation>) -> IntakeApi {
     let state = &installation.state;
-    let nav = Arc::new(nav());
+    let access = state.access.clone();
     let look = Seldom::new(Arc::clone(&state.clock), state.store.shared());
     let senders = Arc::new(KeySenders(state.access.clone(), look));
-    let intake = sealwright_intake::api::router(IntakeApi {
+    IntakeApi {
         intake: installation.intake.clone(),
         authenticate: Arc::clone(&senders) as _,
         tenants: senders,
-        quotas: Arc::new(PerMinute::new(
-            state.config.intake.tenant_events_per_minute,
-            Arc::clone(&state.clock),
-        )),
-    });
+        quotas: Arc::new(
+            PerMinute::new(
+                state.config.intake.tenant_events_per_minute,
+                Arc::clone(&state.clock),
+            )
+            .holding(Arc::new(move |tenant| access.held_to(tenant))),
+        ),
+    }
+}
+
+fn router(
+    installation: &Arc<Installation>,
+    jobs: JobsService,
+    metrics: Metrics,
+    intake: IntakeApi,
+) -> Router {
+    let state = &installation.state;
+    let nav = Arc::new(nav());
+    let intake = sealwright_intake::api::router(intake);
     let lake: Router = sealwright_lake::api::router()
         .with_state(LakeApi {
             lake: installation.lake.clone(),
@@ -352,15 +376,25 @@ fn router(installation: &Arc<Installation>, jobs: JobsService, metrics: Metrics)
         .merge(api)
         .merge(lake.layer(from_fn(lake_scope)))
         .merge(pages)
+        // A layer that comes later is further out: who asks is known before what is held back.
+        .layer(from_fn_with_state(
+            state.access.clone(),
+            sealwright_access::guard::enforce,
+        ))
         .layer(from_fn_with_state(
             state.access.clone(),
             sealwright_access::http::authenticate,
         ));
     let (request_path, _) = systems::request_path(installation).split_for_parts();
-    let request_path = request_path.layer(from_fn_with_state(
-        RecentKeys::new(state.access.clone()),
-        sealwright_access::recent::authenticate,
-    ));
+    let request_path = request_path
+        .layer(from_fn_with_state(
+            state.access.clone(),
+            sealwright_access::guard::enforce,
+        ))
+        .layer(from_fn_with_state(
+            RecentKeys::new(state.access.clone()),
+            sealwright_access::recent::authenticate,
+        ));
     let open = Router::new()
         .route("/", get(|| async { Redirect::to("/console") }))
         .merge(health(installation, metrics))

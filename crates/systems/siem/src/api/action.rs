@@ -106,7 +106,7 @@ pub(super) async fn list(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ask {
-    /// `disable-user`, `revoke-key` or `suspend-tenant`.
+    /// `disable-user`, `block-address`, `preserve-evidence` and so on: those that docs/siem.md lists.
     kind: String,
     /// To which of the alert's entities; the only one of its kind when absent.
     #[serde(default)]

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
 use sealwright_access::{Action, Principal};
 use sealwright_core::{Page, Problem};
 use serde::{Deserialize, Serialize};
@@ -265,6 +265,21 @@ pub(super) async fn ocsf(
         &siem.slug(alert.tenant),
         env!("CARGO_PKG_VERSION"),
     )))
+}
+
+/// The events of an alert as they were kept by the action `preserve-evidence`. Needs `siem:read`.
+#[utoipa::path(get, path = "/api/siem/alerts/{id}/evidence", tag = "siem", params(("id" = String, Path)),
+    responses((status = 200, description = "The alert as it was sealed, and its events as they were received"), (status = 404)))]
+pub(super) async fn evidence(
+    State(siem): State<Siem>,
+    by: Principal,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    by.require(Action::SiemRead)?;
+    let alert = find(&siem, &by, &id).await?;
+    let text = siem.alerts.evidence(&alert).await?;
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// Words that go with a change.

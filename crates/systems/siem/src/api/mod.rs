@@ -27,11 +27,13 @@ use crate::consume::Detection;
 use crate::service::alert::AlertService;
 use crate::service::detect::Terms;
 use crate::service::hunt::Hunter;
+use crate::service::import::EventSink;
 use crate::service::incident::IncidentService;
 use crate::service::respond::RespondService;
 use crate::service::rule::RuleService;
 use crate::service::source::SourceService;
 use crate::service::suppression::SuppressionService;
+use crate::service::vanish::FieldService;
 
 /// Everything that interfaces of detection work with.
 #[derive(Clone)]
@@ -48,8 +50,12 @@ pub struct Siem {
     pub rules: RuleService,
     /// Sources.
     pub sources: SourceService,
+    /// Fields of sources.
+    pub fields: FieldService,
     /// Hunting.
     pub hunter: Hunter,
+    /// Where imported events go, if anywhere.
+    pub sink: Option<Arc<dyn EventSink>>,
     /// Stored events.
     pub history: Arc<dyn History>,
     /// The consumer, for replaying dead letters.
@@ -84,6 +90,7 @@ pub fn router() -> OpenApiRouter<Siem> {
         .routes(routes!(alert::list))
         .routes(routes!(alert::show))
         .routes(routes!(alert::ocsf))
+        .routes(routes!(alert::evidence))
         .routes(routes!(alert::acknowledge))
         .routes(routes!(alert::close))
         .routes(routes!(alert::reopen))

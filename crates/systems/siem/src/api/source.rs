@@ -42,6 +42,8 @@ pub(super) struct SourceAnswer {
     future: u64,
     /// Whether it has been silent for too long.
     silent: bool,
+    /// Fields that rules need, and that its events used to carry and carry no more.
+    vanished: Vec<String>,
 }
 
 /// Sources and how far they are. Needs `siem:read`.
@@ -57,9 +59,14 @@ pub(super) async fn list(
     let scope = input::scope(&by, &siem.directory, query.tenant.as_deref())?;
     let now = siem.clock.now();
     let sources = siem.sources.list(scope).await?;
+    let gone = siem.fields.list(scope).await?;
     let answer = sources.into_iter().map(|s| {
+        let gone = gone
+            .iter()
+            .filter(|g| g.tenant == s.tenant && g.source == s.source);
         let silence = s.silence.unwrap_or_else(|| siem.sources.silence());
         SourceAnswer {
+            vanished: gone.map(|g| g.field.clone()).collect(),
             tenant: siem.slug(s.tenant),
             lag_seconds: s.last_received.since(s.last_time).max(0) / 1_000_000,
             silent: now.since(s.last_received) > silence,

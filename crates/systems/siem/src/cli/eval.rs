@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use sealwright_core::{Clock, SystemClock};
+use sealwright_sigma::collection::Collection;
+use sealwright_sigma::compiled::Options;
+use sealwright_sigma::correlation::engine::Engine;
 use sealwright_sigma::eval::{Evaluator, Line};
 use sealwright_sigma::logsource::EventSource;
 use serde_json::json;
 
 use super::{CliError, Output, Result, files};
+use crate::service::normalise::Plain;
+use crate::service::ruleset::SOURCE_FIELDS;
 
 /// `siem eval`
 #[derive(Debug, Clone, Args)]
@@ -17,7 +23,7 @@ pub struct EvalArgs {
     /// Rule files, or folders of them
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub rules: Vec<PathBuf>,
-    /// Event files (NDJSON or a JSON list; .zst and .gz too), or folders of them
+    /// Event files (NDJSON, a JSON list or a Windows event log; .zst and .gz too), or folders of them
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub events: Vec<PathBuf>,
     /// What is known of the events' log source: product=windows,category=process_creation
@@ -26,7 +32,7 @@ pub struct EvalArgs {
     /// Field names and placeholders, as a pipeline file
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub pipeline: Vec<PathBuf>,
-    /// Take events as they are
+    /// Take events as they are: no fields of ECS beside their own, no log source from what they hold
     #[arg(long)]
     pub no_normalise: bool,
 }
@@ -35,6 +41,21 @@ pub(super) fn logsource(text: Option<&str>) -> Result<EventSource> {
     text.map_or(Ok(EventSource::UNKNOWN), |text| {
         EventSource::parse(text).map_err(|why| CliError::Usage(format!("--logsource: {why}")))
     })
+}
+
+/// Rules over events that are normalised as the stream normalises them.
+fn evaluator(collection: Collection, given: EventSource, normalise: bool) -> Result<Evaluator> {
+    if !normalise {
+        return Evaluator::new(collection, given, false).map_err(CliError::Usage);
+    }
+    let options = Options {
+        source_fields: SOURCE_FIELDS.map(str::to_owned),
+        extra_fields: Engine::fields(&collection),
+        ..Options::default()
+    };
+    let evaluator = Evaluator::with_options(collection, given, options).map_err(CliError::Usage)?;
+    let plain = Plain::new(evaluator.rule_set(), SystemClock.now().0);
+    Ok(evaluator.prepared(Box::new(move |event| plain.read(event))))
 }
 
 pub(super) fn run(args: &EvalArgs, output: &mut Output<'_>) -> Result<bool> {
@@ -53,8 +74,7 @@ pub(super) fn run(args: &EvalArgs, output: &mut Output<'_>) -> Result<bool> {
         .chain(collection.correlations.iter().map(|rule| &rule.meta))
         .map(|meta| (meta.key().to_owned(), meta.title.clone()))
         .collect();
-    let mut evaluator =
-        Evaluator::new(collection, given, !args.no_normalise).map_err(CliError::Usage)?;
+    let mut evaluator = evaluator(collection, given, !args.no_normalise)?;
     let set = evaluator.rule_set();
     for unresolved in set.unresolved() {
         let key = set
@@ -67,20 +87,25 @@ pub(super) fn run(args: &EvalArgs, output: &mut Output<'_>) -> Result<bool> {
         ))?;
     }
     let mut failure = None;
+    let mut unread = Vec::new();
     let mut sink = |line: Line| {
         if failure.is_none() {
             failure = show(&line, &titles, output).err();
         }
     };
     for input in &inputs {
-        let reader = files::open(input)?;
+        let mut reader = files::events(input)?;
         evaluator
-            .read(&input.display().to_string(), reader, &mut sink)
+            .read(&input.display().to_string(), &mut reader, &mut sink)
             .map_err(|error| files::failed(input, error))?;
+        unread.extend(reader.take_faults().into_iter().map(|fault| (input, fault)));
     }
     let summary = evaluator.finish(&mut sink);
     if let Some(error) = failure {
         return Err(error);
+    }
+    for (input, fault) in unread {
+        output.say(&format!("error: {}: {fault}", input.display()))?;
     }
     output.out.flush()?;
     if summary.untimed > 0 {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sealwright_core::{Clock, SystemClock};
 use sealwright_sigma::explain::{Step, explain};
 use sealwright_sigma::logsource::{self, EventSource};
 use sealwright_sigma::naive::Event;
@@ -10,6 +11,8 @@ use sealwright_sigma::{normalise, time};
 use serde_json::{Value, json};
 
 use super::{CliError, Output, Result, eval, files};
+use crate::service::normalise::Plain;
+use crate::service::ruleset::SOURCE_FIELDS;
 
 /// `siem explain`
 #[derive(Debug, Clone, Args)]
@@ -75,7 +78,10 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output<'_>) -> Result<bool> {
     let (fields, source) = if args.no_normalise {
         (raw, given)
     } else {
-        let flat = normalise::windows(&raw);
+        let text = raw.to_string();
+        let made = Plain::whole(SystemClock.now().0).read(&text);
+        let whole = made.and_then(|made| serde_json::from_str(&made).ok());
+        let flat = normalise::windows(&whole.unwrap_or(raw));
         let found = found_source(&flat);
         (flat, given.or(found))
     };
@@ -135,9 +141,15 @@ fn found_source(event: &Value) -> EventSource {
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
+    let [product, category, service] = SOURCE_FIELDS.map(|name| text(name).map(|t| vec![t]));
+    let stated = EventSource {
+        product,
+        category,
+        service,
+    };
     match (text("Channel"), text("EventID")) {
-        (Some(channel), Some(id)) => logsource::windows(&channel, &id),
-        _ => EventSource::UNKNOWN,
+        (Some(channel), Some(id)) => stated.or(logsource::windows(&channel, &id)),
+        _ => stated,
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use sealwright_ecs::input::evtx;
 use sealwright_sigma::Limits;
 use sealwright_sigma::collection::Collection;
 use sealwright_sigma::modifier::Placeholders;
@@ -14,13 +15,15 @@ use super::{CliError, Output, Result};
 /// Endings of rule files.
 const RULES: &[&str] = &[".yml", ".yaml"];
 /// Endings of event files that a folder is searched for; a file that is named is read whatever its name.
-const EVENTS: &[&str] = &[".json", ".ndjson", ".jsonl", ".zst", ".gz"];
+const EVENTS: &[&str] = &[".json", ".ndjson", ".jsonl", ".evtx", ".zst", ".gz"];
 /// Files beside rules that hold their tests.
-const TESTS: &[&str] = &[".test.yml", ".test.yaml", ".tests.yml", ".tests.yaml"];
+pub(super) const TESTS: &[&str] = &[".test.yml", ".test.yaml", ".tests.yml", ".tests.yaml"];
 /// How deep folders are followed.
 const DEEPEST: usize = 32;
+/// The largest Windows event log in bytes that is read from standard input or unpacked on the way.
+const LARGEST_PACKED_LOG: u64 = 256 << 20;
 /// The largest rule file in bytes.
-const LARGEST_RULES: u64 = 32 << 20;
+pub(super) const LARGEST_RULES: u64 = 32 << 20;
 
 pub(super) fn failed(file: &Path, error: impl std::fmt::Display) -> CliError {
     CliError::File {
@@ -41,6 +44,34 @@ pub(super) fn rule_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         )?;
     }
     Ok(out)
+}
+
+/// The files of tests at these paths.
+pub(super) fn test_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    for path in paths {
+        walk(path, &|name| ends(name, TESTS), 0, &mut out)?;
+    }
+    // A file of rules may be named itself: its tests are meant.
+    let named = |file: &PathBuf| ends(&file.to_string_lossy(), TESTS);
+    let mut tests: Vec<PathBuf> = Vec::new();
+    for file in out {
+        if named(&file) {
+            tests.push(file);
+            continue;
+        }
+        let beside: Vec<PathBuf> = TESTS
+            .iter()
+            .map(|ending| {
+                let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+                file.with_file_name(format!("{stem}{ending}"))
+            })
+            .filter(|file| file.exists())
+            .collect();
+        tests.extend(beside);
+    }
+    tests.dedup();
+    Ok(tests)
 }
 
 /// The event files at these paths.
@@ -85,6 +116,110 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// Opens a file of events: lines, or a Windows event log, whose records become lines.
+pub(super) fn events(path: &Path) -> Result<Events> {
+    let mut reader = open(path)?;
+    let start = reader.fill_buf().map_err(|error| failed(path, error))?;
+    if !start.starts_with(evtx::MAGIC) {
+        return Ok(Events {
+            lines: Lines::Plain(reader),
+            faults: Vec::new(),
+        });
+    }
+    let packed =
+        path.as_os_str() == "-" || path.extension().is_some_and(|e| e == "zst" || e == "gz");
+    let file: Box<dyn Seeking> = if packed {
+        // Its chunks are not in order, so it has to be at hand as a whole.
+        let mut bytes = Vec::new();
+        reader
+            .take(LARGEST_PACKED_LOG + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed(path, error))?;
+        if bytes.len() as u64 > LARGEST_PACKED_LOG {
+            let detail = format!(
+                "unpacked, the log has more than {LARGEST_PACKED_LOG} bytes; unpack it first"
+            );
+            return Err(failed(path, detail));
+        }
+        Box::new(std::io::Cursor::new(bytes))
+    } else {
+        Box::new(File::open(path).map_err(|error| failed(path, error))?)
+    };
+    let records = evtx::Records::new(file).map_err(|error| failed(path, error))?;
+    Ok(Events {
+        lines: Lines::Log {
+            records,
+            line: Vec::new(),
+            at: 0,
+        },
+        faults: Vec::new(),
+    })
+}
+
+trait Seeking: Read + std::io::Seek {}
+impl<T: Read + std::io::Seek> Seeking for T {}
+
+/// Lines of events.
+pub(super) struct Events {
+    lines: Lines,
+    faults: Vec<String>,
+}
+
+enum Lines {
+    Plain(Box<dyn BufRead>),
+    Log {
+        records: evtx::Records<Box<dyn Seeking>>,
+        line: Vec<u8>,
+        at: usize,
+    },
+}
+
+impl Events {
+    /// What could not be read of a Windows event log so far.
+    pub(super) fn take_faults(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.faults)
+    }
+}
+
+impl Read for Events {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let from = self.fill_buf()?;
+        let count = from.len().min(into.len());
+        into[..count].copy_from_slice(&from[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Events {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        match &mut self.lines {
+            Lines::Plain(reader) => reader.fill_buf(),
+            Lines::Log { records, line, at } => {
+                while *at == line.len() {
+                    let Some(record) = records.next() else { break };
+                    match record {
+                        Ok(json) => {
+                            *line = json.into_bytes();
+                            line.push(b'\n');
+                            *at = 0;
+                        }
+                        Err(error) => self.faults.push(error.to_string()),
+                    }
+                }
+                Ok(&line[*at..])
+            }
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match &mut self.lines {
+            Lines::Plain(reader) => reader.consume(count),
+            Lines::Log { line, at, .. } => *at = (*at + count).min(line.len()),
+        }
+    }
 }
 
 /// Opens a file; what ends in `.zst` or `.gz` is unpacked as it is read.

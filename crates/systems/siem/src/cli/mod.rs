@@ -6,10 +6,12 @@ mod eval;
 mod explain;
 mod files;
 mod hunt;
+mod import;
 mod incident;
 mod lint;
 mod output;
 mod rule;
+mod test;
 
 use std::path::PathBuf;
 
@@ -21,10 +23,12 @@ pub use convert::{ConvertArgs, To};
 pub use eval::EvalArgs;
 pub use explain::ExplainArgs;
 pub use hunt::{DeadLetterCommand, HuntArgs, RetroArgs};
+pub use import::ImportArgs;
 pub use incident::IncidentCommand;
 pub use lint::LintArgs;
 pub use output::Output;
 pub use rule::RuleCommand;
+pub use test::TestArgs;
 
 use crate::api::Siem;
 use crate::service::SiemError;
@@ -39,6 +43,8 @@ pub enum SiemCommand {
     Eval(EvalArgs),
     /// Check rule files; needs no data folder
     Lint(LintArgs),
+    /// Run the tests beside rules; needs no data folder
+    Test(TestArgs),
     /// Write rules as Elastic or Splunk queries; needs no data folder
     Convert(ConvertArgs),
     /// Say why a rule matches an event or does not; needs no data folder
@@ -61,6 +67,8 @@ pub enum SiemCommand {
         #[command(subcommand)]
         command: IncidentCommand,
     },
+    /// Import files of events into the log
+    Import(ImportArgs),
     /// Look for stored events
     Hunt(HuntArgs),
     /// Run rules over stored history, as the stream would have
@@ -78,7 +86,7 @@ impl SiemCommand {
     pub fn offline(&self) -> bool {
         matches!(
             self,
-            Self::Eval(_) | Self::Lint(_) | Self::Convert(_) | Self::Explain(_)
+            Self::Eval(_) | Self::Lint(_) | Self::Test(_) | Self::Convert(_) | Self::Explain(_)
         )
     }
 }
@@ -119,6 +127,7 @@ pub fn run_offline(command: &SiemCommand, output: &mut Output<'_>) -> Result<boo
     match command {
         SiemCommand::Eval(args) => eval::run(args, output),
         SiemCommand::Lint(args) => lint::run(args, output),
+        SiemCommand::Test(args) => test::run(args, output),
         SiemCommand::Convert(args) => convert::run(args, output),
         SiemCommand::Explain(args) => explain::run(args, output),
         _ => Err(CliError::Usage(
@@ -136,6 +145,7 @@ pub async fn run(siem: &Siem, command: &SiemCommand, output: &mut Output<'_>) ->
         SiemCommand::Alert { command } => alert::run(siem, command, output).await,
         SiemCommand::Rule { command } => rule::run(siem, command, output).await,
         SiemCommand::Incident { command } => incident::run(siem, command, output).await,
+        SiemCommand::Import(args) => import::run(siem, args, output).await,
         SiemCommand::Hunt(args) => hunt::hunt(siem, args, output).await,
         SiemCommand::Retro(args) => hunt::retro(siem, args, output).await,
         SiemCommand::DeadLetter { command } => hunt::dead_letter(siem, command, output).await,

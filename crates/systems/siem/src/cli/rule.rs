@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::{ACTOR, CliError, Output, Result, files};
 use crate::api::Siem;
-use crate::model::{Setting, Severity};
+use crate::model::{RuleInfo, Setting, Severity};
 use crate::service::rule::LARGEST_FILE;
 
 /// `siem rule …`
@@ -39,7 +39,7 @@ pub enum RuleCommand {
     },
     /// Set what shall differ from a rule
     Set {
-        /// The rule's id
+        /// The rule's id; `built-in` or `built-in:FAMILY` for the rules that the program comes with
         id: String,
         /// For this tenant; for all when absent
         #[arg(long)]
@@ -65,7 +65,23 @@ pub enum RuleCommand {
         /// Values of a placeholder: name=value,value
         #[arg(long, value_name = "NAME=VALUES")]
         placeholder: Vec<String>,
+        /// A value of one of the rule's tunables: name=value, or name=["a","b"]
+        #[arg(long, value_name = "NAME=VALUE")]
+        tune: Vec<String>,
     },
+}
+
+/// `name=value`, where the value is JSON or else a text.
+fn values(texts: &[String]) -> Result<std::collections::BTreeMap<String, serde_json::Value>> {
+    texts
+        .iter()
+        .map(|text| {
+            let (name, value) = text
+                .split_once('=')
+                .ok_or_else(|| CliError::Usage(format!("--tune {text}: write name=value")))?;
+            Ok((name.to_owned(), crate::model::tuned_value(value)))
+        })
+        .collect()
 }
 
 fn pairs(
@@ -82,6 +98,24 @@ fn pairs(
             Ok((key.to_owned(), values))
         })
         .collect()
+}
+
+/// What people ask of a rule beside its text.
+fn about(info: &RuleInfo) -> String {
+    let mut lines = vec![format!("# {}", info.file)];
+    for (what, list) in [
+        ("evidence for", &info.evidence),
+        ("asks for", &info.asks),
+        ("tags", &info.tags),
+    ] {
+        if !list.is_empty() {
+            lines.push(format!("# {what}: {}", list.join(", ")));
+        }
+    }
+    for t in &info.tunables {
+        lines.push(format!("# --tune {}={}: {}", t.name, t.value, t.about));
+    }
+    lines.join("\n")
 }
 
 pub(super) async fn run(
@@ -125,6 +159,7 @@ pub(super) async fn run(
             if output.json {
                 output.json(&serde_json::json!({ "rule": info, "text": text }))?;
             } else {
+                output.say(&about(&info))?;
                 output.line(text.trim_end())?;
             }
             Ok(true)
@@ -160,6 +195,7 @@ pub(super) async fn run(
             exclude,
             placeholder,
             action,
+            tune,
         } => {
             let scope = super::scope(siem, tenant.as_deref())?;
             let given = Setting {
@@ -169,6 +205,7 @@ pub(super) async fn run(
                 timespan: timespan.clone(),
                 exclude: pairs("exclude", exclude)?,
                 placeholders: pairs("placeholder", placeholder)?,
+                tunables: values(tune)?,
                 actions: (!action.is_empty()).then(|| action.clone()),
             };
             let kept = siem

@@ -8,6 +8,7 @@ use sealwright_core::{TenantId, UnixMicros};
 use sealwright_sigma::compiled::Matcher;
 use sealwright_store::Tx;
 
+use super::fields::FieldCounts;
 use crate::service::SiemError;
 use crate::service::detect::{
     DetectError, Detector, Finding, Observed, Offered, Step, Terms, matcher,
@@ -45,6 +46,8 @@ pub(super) struct Memory {
     /// By tenant; `None` for all without settings of their own.
     profiles: HashMap<Option<TenantId>, Profile>,
     tenants: HashMap<TenantId, Held>,
+    /// Fields of sources that were not written yet.
+    pub(super) fields: FieldCounts,
 }
 
 impl Memory {
@@ -194,7 +197,13 @@ impl Memory {
             .is_some_and(|s| s.tenants.contains_key(&tenant))
             .then_some(tenant);
         match (self.tenants.get_mut(&tenant), self.profiles.get_mut(&key)) {
-            (Some(held), Some(profile)) => held.detector.offer(&mut profile.matcher, event, out),
+            (Some(held), Some(profile)) => {
+                let offered = held.detector.offer(&mut profile.matcher, event, out)?;
+                let (set, seen) = (profile.matcher.rule_set(), profile.matcher.seen());
+                self.fields
+                    .count(tenant, event.source, event.received, set, seen);
+                Ok(offered)
+            }
             _ => Err("the tenant's detector is not ready".to_owned()),
         }
     }

@@ -4,6 +4,7 @@
 //! correlations, sources, dead letters, ledger entries. What is held in memory is only ever what was
 //! committed: a transaction that does not commit takes it along, and the next batch reads it again.
 
+mod fields;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -142,6 +143,7 @@ impl Detection {
             };
             note_source(&mut sources, &mut names, event, late, future);
         }
+        memory.fields.write(tx).await?;
         for s in sources.values() {
             source::add(tx, s).await?;
             metrics::counter!("sealwright_siem_late_total").increment(s.late);

@@ -91,6 +91,9 @@ pub struct RuleRef {
     /// What else may look like it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub falsepositives: Vec<String>,
+    /// Criteria that it is evidence for, such as `CC6.1`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub evidence: Vec<String>,
     /// SHA-256 of the rule's file.
     #[schema(value_type = String)]
     pub digest: Digest,

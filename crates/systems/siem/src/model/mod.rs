@@ -12,7 +12,7 @@ pub use alert::{
     Verdict, Window,
 };
 pub use incident::{Incident, IncidentId, IncidentState};
-pub use rule::{RuleFile, RuleInfo, RuleKind, Setting, Severity};
+pub use rule::{RuleFile, RuleInfo, RuleKind, Setting, Severity, Tuned, tuned_value};
 pub use suppression::{Suppression, SuppressionId};
 
 macro_rules! states {

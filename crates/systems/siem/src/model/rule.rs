@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealwright_core::Digest;
+use sealwright_sigma::annotations::Tunable;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -168,6 +169,56 @@ pub struct RuleInfo {
     /// Placeholders without values: such a rule never matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<String>,
+    /// The family that it belongs to, such as `authentication`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Criteria for which an alert, or the rule being on, is evidence: `CC6.1`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// What it asks for when it fires. Nothing is done because of it alone: that is a setting.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
+    /// Values that may be set, as they are now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tunables: Vec<Tuned>,
+    /// Ids of what a correlation counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+}
+
+/// A value of a rule that may be set.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Tuned {
+    /// Its name.
+    pub name: String,
+    /// What it means.
+    pub about: String,
+    /// The value in use.
+    pub value: serde_json::Value,
+    /// The least number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<i64>,
+    /// The greatest number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<i64>,
+}
+
+/// A value of a tunable as people write it: JSON, or else a text.
+pub fn tuned_value(text: &str) -> serde_json::Value {
+    let text = text.trim();
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
+}
+
+impl From<&Tunable> for Tuned {
+    fn from(tunable: &Tunable) -> Self {
+        Self {
+            name: tunable.name.clone(),
+            about: tunable.doc.clone(),
+            value: tunable.value.clone(),
+            minimum: tunable.minimum,
+            maximum: tunable.maximum,
+        }
+    }
 }
 
 /// What is set for a rule, for one tenant or for all: only what differs from the rule.
@@ -192,6 +243,9 @@ pub struct Setting {
     /// Values of placeholders: name to values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub placeholders: BTreeMap<String, Vec<String>>,
+    /// Other values of the rule's tunables: name to value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tunables: BTreeMap<String, serde_json::Value>,
     /// Actions that an alert of the rule leads to, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<Vec<String>>,
@@ -208,6 +262,7 @@ impl Setting {
         self.actions = narrower.actions.clone().or(self.actions);
         self.exclude.extend(narrower.exclude.clone());
         self.placeholders.extend(narrower.placeholders.clone());
+        self.tunables.extend(narrower.tunables.clone());
         self
     }
 }

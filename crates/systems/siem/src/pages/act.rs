@@ -12,8 +12,8 @@ use sealwright_web::Flash;
 use sealwright_web::component::Tone;
 
 use super::alert::{Refused, find, refused};
-use super::rule;
 use super::visit::{Answer, Refusal, Visit, shown};
+use super::{rule, setting};
 use crate::model::{Entity, Setting, Severity, SuppressionId, Verdict};
 use crate::service::SiemError;
 use crate::service::alert::Change;
@@ -361,8 +361,9 @@ fn read(fields: &Fields) -> Result<Setting, String> {
             .transpose()?,
         threshold: text("threshold"),
         timespan: text("timespan"),
-        exclude: rule::read_lines(fields.get("exclude").unwrap_or_default())?,
-        placeholders: rule::read_lines(fields.get("placeholders").unwrap_or_default())?,
+        exclude: setting::read_lines(fields.get("exclude").unwrap_or_default())?,
+        placeholders: setting::read_lines(fields.get("placeholders").unwrap_or_default())?,
+        tunables: setting::read_values(fields.get("tunables").unwrap_or_default())?,
         actions: {
             let lines: Vec<String> = fields
                 .get("actions")

@@ -60,9 +60,28 @@ pub(super) async fn proof(visit: Visit, Path(id): Path<String>) -> Answer {
         .await
         .map_err(|error| visit.refuse(error.into()))?;
     let text = serde_json::to_vec_pretty(&proof).unwrap_or_default();
+    Ok(file(text, &format!("{}.proof.json", alert.id)))
+}
+
+/// `GET /console/siem/alerts/{id}/evidence`: the events that were kept of it, as one file.
+pub(super) async fn evidence(visit: Visit, Path(id): Path<String>) -> Answer {
+    let alert = find(&visit, &id).await?;
+    let text = visit
+        .siem()
+        .alerts
+        .evidence(&alert)
+        .await
+        .map_err(|error| visit.refuse(error))?;
+    Ok(file(
+        text.into_bytes(),
+        &format!("{}.evidence.json", alert.id),
+    ))
+}
+
+fn file(text: Vec<u8>, name: &str) -> Response {
     let mut response = text.into_response();
     let headers = response.headers_mut();
-    let name = format!("attachment; filename=\"{}.proof.json\"", alert.id);
+    let name = format!("attachment; filename=\"{name}\"");
     headers.insert(
         header::CONTENT_TYPE,
         header::HeaderValue::from_static("application/json"),
@@ -70,7 +89,7 @@ pub(super) async fn proof(visit: Visit, Path(id): Path<String>) -> Answer {
     if let Ok(value) = header::HeaderValue::from_str(&name) {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
-    Ok(response)
+    response
 }
 
 /// The page, with what a form was refused for.

@@ -9,6 +9,7 @@ mod overview;
 mod parts;
 mod response;
 mod rule;
+mod setting;
 mod source;
 mod suppression;
 mod visit;
@@ -54,6 +55,7 @@ impl SiemPages {
             .route("/console/siem/alerts", get(alerts::list))
             .route("/console/siem/alerts/{id}", get(alert::show))
             .route("/console/siem/alerts/{id}/proof", get(alert::proof))
+            .route("/console/siem/alerts/{id}/evidence", get(alert::evidence))
             .route("/console/siem/alerts/{id}/{action}", post(act::alert))
             .route("/console/siem/actions/{id}/{step}", post(act::step))
             .route("/console/siem/incidents", get(incident::list))

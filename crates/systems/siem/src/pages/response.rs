@@ -58,6 +58,9 @@ pub(super) fn panels(
             ActionState::Done if may && !action.undo.is_empty() => {
                 Markup::of(&button("undo", "Undo"))
             }
+            ActionState::Done if !action.dry_run && action.kind == "preserve-evidence" => {
+                Markup::new().link("Evidence", &act_href(alert, "evidence"))
+            }
             _ => Markup::new(),
         };
         let mut detail = action.detail.clone();
@@ -91,6 +94,9 @@ pub(super) fn panels(
         if kind.target == "tenant" {
             let words = format!("{} ({})", kind.about, visit.siem().slug(alert.tenant));
             choices.push((kind.name.to_owned(), words));
+        }
+        if kind.target == "alert" {
+            choices.push((kind.name.to_owned(), kind.about.to_owned()));
         }
         for entity in entities.iter().filter(|e| e.kind == kind.target) {
             choices.push((
@@ -139,6 +145,8 @@ pub(super) fn panels(
 fn shown(visit: &Visit, action: &Action) -> String {
     if action.target == action.tenant.to_string() {
         visit.siem().slug(action.tenant)
+    } else if action.target == action.alert.to_string() {
+        String::new()
     } else {
         action.target.clone()
     }

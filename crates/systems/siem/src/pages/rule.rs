@@ -8,14 +8,16 @@ use axum::response::IntoResponse;
 use sealwright_core::TenantScope;
 use sealwright_core::clock::DAY;
 use sealwright_web::component::{
-    Badge, Cell, Column, Command, Definitions, Empty, Field, Form, Panel, Row, Table, Tone,
+    Badge, Cell, Column, Command, Definitions, Empty, Panel, Row, Table, Tone,
 };
 use sealwright_web::{Crumb, Markup, Page, format};
 
 use super::alert::{Refused, encode};
 use super::parts::{Columns, length, severity};
+use super::setting;
 use super::visit::{Answer, Visit};
-use crate::model::{RuleInfo, Setting, Severity};
+use crate::model::RuleInfo;
+use crate::service::builtin;
 use crate::service::retro::{Report, Span};
 
 /// How far back alerts of a rule are counted on the list.
@@ -35,6 +37,56 @@ fn state(rule: &RuleInfo) -> Badge {
     }
 }
 
+/// Where a rule comes from.
+fn source(rule: &RuleInfo) -> String {
+    match (rule.floor, &rule.family) {
+        (true, Some(family)) => format!("built-in, {family}"),
+        (true, None) => "built-in".to_owned(),
+        (false, _) => rule.file.clone(),
+    }
+}
+
+/// Rules that are on and rules in all, by the set that they belong to.
+fn counted(rules: &[RuleInfo]) -> BTreeMap<String, (i64, i64)> {
+    let mut out: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for rule in rules.iter().filter(|rule| rule.floor && !rule.internal) {
+        let family = builtin::family_of(&rule.file).map(builtin::set_id);
+        for id in std::iter::once(builtin::BUILT_IN.to_owned()).chain(family) {
+            let (on, all) = out.entry(id).or_default();
+            *on += i64::from(rule.enabled);
+            *all += 1;
+        }
+    }
+    out
+}
+
+/// The rules that the program comes with, by family.
+fn sets(visit: &Visit, counted: &BTreeMap<String, (i64, i64)>) -> Table {
+    let columns = vec![
+        Column::text("set", "Set"),
+        Column::number("on", "Rules that are on"),
+        Column::number("all", "Rules"),
+    ];
+    let mut table = Table::new(
+        "sets",
+        "Rules that come with the program",
+        &visit.url,
+        columns,
+    )
+    .empty(Empty::new("No rule comes with this program.", ""));
+    for (id, (on, all)) in counted {
+        table.push(Row::new(vec![
+            Cell::link(
+                id,
+                &visit.to(&format!("/console/siem/rules/{}", encode(id))),
+            ),
+            Cell::integer(*on),
+            Cell::integer(*all),
+        ]));
+    }
+    table
+}
+
 /// `GET /console/siem/rules`.
 pub(super) async fn list(visit: Visit) -> Answer {
     let scope = visit.scope()?;
@@ -50,11 +102,13 @@ pub(super) async fn list(visit: Visit) -> Answer {
         .into_iter()
         .map(|(id, alerts, matches)| (id, (alerts, matches)))
         .collect();
+    let rules_of_sets = counted(&rules);
     if let Some(words) = visit.url.get("q") {
         let words = words.to_lowercase();
         rules.retain(|rule| {
             let tags = rule.tags.join(" ");
-            [&rule.id, &rule.title, &rule.kind, &tags]
+            let (evidence, source) = (rule.evidence.join(" "), source(rule));
+            [&rule.id, &rule.title, &rule.kind, &tags, &evidence, &source]
                 .iter()
                 .any(|text| text.to_lowercase().contains(&words))
         });
@@ -74,7 +128,8 @@ pub(super) async fn list(visit: Visit) -> Answer {
         Column::number("alerts", "Alerts, 30 d"),
         Column::number("matches", "Matches, 30 d"),
         Column::text("tags", "ATT&CK"),
-        Column::text("author", "Author"),
+        Column::text("evidence", "Evidence for"),
+        Column::text("source", "Source"),
     ];
     let mut table = Table::new("rules", "Rules", &visit.url, columns)
         .filter("Filter rules")
@@ -103,7 +158,8 @@ pub(super) async fn list(visit: Visit) -> Answer {
             count(alerts),
             count(matches),
             Cell::text(&techniques.join(", ")),
-            Cell::text(rule.author.as_deref().unwrap_or("")),
+            Cell::text(&rule.evidence.join(", ")),
+            Cell::text(&source(rule)),
         ]));
     }
     if let Some(export) = table.export(&visit.url) {
@@ -119,7 +175,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
             });
         body = body.with(&Panel::new("What could not be loaded", &list).flush());
     }
-    let body = body.with(&table);
+    let body = body.with(&sets(&visit, &rules_of_sets)).with(&table);
     let chrome = visit.chrome(vec![Crumb::here("Rules")]);
     Ok(Page::new("Rules", chrome, &body).into_response())
 }
@@ -129,8 +185,57 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Answer {
     page(&visit, &id, None).await
 }
 
+/// A set of rules: what it holds, and whether it is on.
+async fn set(visit: &Visit, id: &str) -> Answer {
+    let scope = visit.scope()?;
+    let siem = visit.siem();
+    let refuse = |error| visit.refuse(error);
+    let (rules, _) = siem.rules.list(scope.tenant()).await.map_err(refuse)?;
+    let (on, all) = counted(&rules)
+        .get(id)
+        .copied()
+        .ok_or_else(|| visit.missing("There is no such set of rules."))?;
+    let kept = siem
+        .rules
+        .settings(visit.by.tenants, id)
+        .await
+        .map_err(refuse)?;
+    let own = kept.iter().find(|k| k.tenant == scope.tenant());
+    let facts = Definitions::new()
+        .item("Rules", format::integer(all))
+        .item("Of them on", format::integer(on));
+    let left = Markup::of(&Panel::new("Set", &facts).flush());
+    let mut right = Markup::new();
+    if visit.may_write() {
+        right = right.with(&Panel::new(
+            &for_whom(visit, scope),
+            &setting::set_form(
+                visit,
+                id,
+                own.and_then(|k| k.setting.enabled),
+                own.map_or(0, |k| k.revision),
+            ),
+        ));
+    }
+    let chrome = visit.chrome(vec![
+        Crumb::link("Rules", &visit.to("/console/siem/rules")),
+        Crumb::here(id),
+    ]);
+    Ok(Page::new(id, chrome, &Columns { left, right }).into_response())
+}
+
+fn for_whom(visit: &Visit, scope: TenantScope) -> String {
+    match scope {
+        TenantScope::One(tenant) => format!("Setting for {}", visit.siem().slug(tenant)),
+        TenantScope::All => "Setting for all tenants".to_owned(),
+    }
+}
+
 /// The page, with what the form was refused for.
 pub(super) async fn page(visit: &Visit, id: &str, refused: Option<&Refused>) -> Answer {
+    if builtin::is_set(id) {
+        return set(visit, id).await;
+    }
     let scope = visit.scope()?;
     let siem = visit.siem();
     let refuse = |error| visit.refuse(error);
@@ -160,13 +265,10 @@ pub(super) async fn page(visit: &Visit, id: &str, refused: Option<&Refused>) -> 
             .note(rule.file.as_str()),
     );
     let mut right = Markup::new();
-    if visit.may_write() && !rule.internal {
+    if visit.may_write() && (!rule.internal || !rule.tunables.is_empty()) {
         right = right.with(&Panel::new(
-            &match scope {
-                TenantScope::One(tenant) => format!("Setting for {}", siem.slug(tenant)),
-                TenantScope::All => "Setting for all tenants".to_owned(),
-            },
-            &form(
+            &for_whom(visit, scope),
+            &setting::form(
                 visit,
                 &rule,
                 own.map(|k| &k.setting),
@@ -212,7 +314,8 @@ fn facts(rule: &RuleInfo) -> Definitions {
     let mut list = Definitions::new()
         .item("Id", Markup::new().code(&rule.id))
         .item("State", Markup::of(&state(rule)))
-        .item("Kind", rule.kind.as_str());
+        .item("Kind", rule.kind.as_str())
+        .item("Source", source(rule));
     if let Some(threshold) = &rule.threshold {
         list = list.item("Threshold", threshold.as_str());
     }
@@ -221,6 +324,20 @@ fn facts(rule: &RuleInfo) -> Definitions {
     }
     if !rule.group_by.is_empty() {
         list = list.item("Grouped by", Markup::new().code(&rule.group_by.join(", ")));
+    }
+    for part in &rule.parts {
+        let href = format!("/console/siem/rules/{}", encode(part));
+        list = list.item("Counts", Markup::new().link(part, &href));
+    }
+    for t in &rule.tunables {
+        let value = format!("{}: {}", t.about, t.value);
+        list = list.item(&format!("Value {}", t.name), value);
+    }
+    if !rule.evidence.is_empty() {
+        list = list.item("Evidence for", rule.evidence.join(", "));
+    }
+    if !rule.asks.is_empty() {
+        list = list.item("Asks for", rule.asks.join(", "));
     }
     list = list.item("Author", rule.author.as_deref().unwrap_or("not named"));
     if let Some(license) = &rule.license {
@@ -242,133 +359,6 @@ fn facts(rule: &RuleInfo) -> Definitions {
         "Digest of its file",
         Markup::new().code(&rule.digest.to_string()),
     )
-}
-
-fn form(
-    visit: &Visit,
-    rule: &RuleInfo,
-    setting: Option<&Setting>,
-    revision: i64,
-    refused: Option<&Refused>,
-) -> Form {
-    let empty = Setting::default();
-    let setting = setting.unwrap_or(&empty);
-    let action = visit
-        .url
-        .carry(&format!("/console/siem/rules/{}", encode(&rule.id)))
-        .to_string();
-    let enabled = match setting.enabled {
-        Some(true) => "on",
-        Some(false) => "off",
-        None => "",
-    };
-    let as_is = (String::new(), "as the rule says".to_owned());
-    let mut severities = vec![as_is.clone()];
-    severities.extend(
-        Severity::ALL
-            .iter()
-            .map(|s| (s.name().to_owned(), s.name().to_owned())),
-    );
-    let severities: Vec<(&str, &str)> = severities
-        .iter()
-        .map(|(v, l)| (v.as_str(), l.as_str()))
-        .collect();
-    let mut form = Form::new(&action, visit.csrf(), "Keep the setting")
-        .hidden("revision", &revision.to_string())
-        .field(
-            Field::select(
-                "enabled",
-                "Alerts",
-                &[("", "as the rule says"), ("on", "on"), ("off", "off")],
-            )
-            .value(enabled),
-        )
-        .field(
-            Field::select("severity", "Severity", &severities)
-                .value(setting.severity.map_or("", Severity::name)),
-        );
-    if rule.threshold.is_some() {
-        form = form.field(
-            Field::text("threshold", "Threshold")
-                .value(setting.threshold.as_deref().unwrap_or(""))
-                .hint("A number; empty for what the rule says."),
-        );
-    }
-    if rule.timespan.is_some() {
-        form = form.field(
-            Field::text("timespan", "Window")
-                .value(setting.timespan.as_deref().unwrap_or(""))
-                .hint("5m, 1h, 7d; empty for what the rule says."),
-        );
-    }
-    let lines = |map: &BTreeMap<String, Vec<String>>| {
-        let lines: Vec<String> = map
-            .iter()
-            .map(|(k, v)| format!("{k}: {}", v.join(", ")))
-            .collect();
-        lines.join("\n")
-    };
-    let area = |name: &str, label: &str, value: &str, hint: &str| {
-        Field::new(
-            name,
-            label,
-            sealwright_web::component::FieldKind::Text { rows: 3 },
-        )
-        .value(value)
-        .hint(hint)
-        .mono()
-    };
-    let mut exclude = area(
-        "exclude",
-        "Leave out",
-        &lines(&setting.exclude),
-        "A line for each field: user.name: backup, monitor_*",
-    );
-    if let Some(refused) = refused {
-        exclude = exclude.error(&refused.why);
-    }
-    let actions = setting.actions.clone().unwrap_or_default().join("\n");
-    form.field(exclude)
-        .field(area(
-            "actions",
-            "Actions of its alerts",
-            &actions,
-            "A line for each: disable-user:approval, suspend-tenant:dry-run, revoke-key:now",
-        ))
-        .field(area(
-            "placeholders",
-            "Values of placeholders",
-            &lines(&setting.placeholders),
-            "A line for each: allowed_domains: example.com, example.org",
-        ))
-}
-
-/// `key: a, b` on each line.
-pub(super) fn read_lines(text: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let mut out = BTreeMap::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
-        }
-        let (key, values) = line
-            .split_once(':')
-            .ok_or_else(|| format!("line {}: write `name: value, value`", number + 1))?;
-        let values: Vec<String> = values
-            .split(',')
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
-            .collect();
-        if values.is_empty() {
-            return Err(format!(
-                "line {}: `{}` has no value",
-                number + 1,
-                key.trim()
-            ));
-        }
-        out.insert(key.trim().to_owned(), values);
-    }
-    Ok(out)
 }
 
 fn days(visit: &Visit, id: &str, report: &Report) -> Table {

@@ -6,6 +6,7 @@ use sealwright_web::{Crumb, Markup, Page};
 
 use super::parts::length;
 use super::visit::{Answer, Visit, utc};
+use crate::service::vanish::Vanished;
 use crate::store::source::Aside;
 
 /// `GET /console/siem/sources`.
@@ -71,14 +72,42 @@ pub(super) async fn list(visit: Visit) -> Answer {
         &dead,
         true,
     );
-    for table in [&table, &late, &dead] {
+    let gone = vanished(&visit, &siem.fields.list(scope).await.map_err(refuse)?);
+    for table in [&table, &gone, &late, &dead] {
         if let Some(export) = table.export(&visit.url) {
             return Ok(export);
         }
     }
-    let body = Markup::of(&table).with(&late).with(&dead);
+    let body = Markup::of(&table).with(&gone).with(&late).with(&dead);
     let chrome = visit.chrome(vec![Crumb::here("Sources")]);
     Ok(Page::new("Sources", chrome, &body).into_response())
+}
+
+fn vanished(visit: &Visit, rows: &[Vanished]) -> Table {
+    let columns = vec![
+        Column::text("field", "Field"),
+        Column::text("source", "Source"),
+        Column::text("tenant", "Tenant"),
+        Column::time("last_seen", "Last seen, UTC"),
+        Column::number("without", "Events without it"),
+        Column::text("rules", "Rules that need it"),
+    ];
+    let title = "Fields that rules need and that have vanished";
+    let mut table = Table::new("vanished", title, &visit.url, columns).empty(Empty::new(
+        "None.",
+        "The sources send what the rules ask for.",
+    ));
+    for gone in rows {
+        table.push(Row::new(vec![
+            Cell::code(&gone.field),
+            Cell::code(&gone.source),
+            Cell::text(&visit.siem().slug(gone.tenant)),
+            Cell::time(gone.last_seen.timestamp(), &utc()),
+            Cell::integer(i64::try_from(gone.without).unwrap_or(i64::MAX)),
+            Cell::text(&gone.rules.join(", ")),
+        ]));
+    }
+    table
 }
 
 fn asides(visit: &Visit, id: &str, title: &str, rows: &[Aside], replayable: bool) -> Table {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use sealwright_core::clock::DAY;
 use sealwright_core::{Clock, Digest, TenantId, TenantScope, UnixMicros};
 use sealwright_ledger::{EntryDraft, Ledger};
-use sealwright_store::{Store, StoreError};
+use sealwright_notify::{Outbox, Phase};
+use sealwright_store::{Store, StoreError, Tx};
 use serde_json::json;
 
 use super::SiemError;
+use super::tell;
 use crate::model::{
     Alert, AlertEvent, AlertId, AlertState, Entity, HistoryEntry, Severity, Verdict,
 };
@@ -55,6 +57,7 @@ pub struct AlertService {
     store: Store,
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
+    outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl AlertService {
@@ -64,7 +67,30 @@ impl AlertService {
             store,
             ledger,
             clock,
+            outbox: None,
         }
+    }
+
+    /// The same, and tells what becomes of alerts.
+    #[must_use]
+    pub fn telling(mut self, outbox: Arc<dyn Outbox>) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
+    async fn tell(
+        &self,
+        tx: &mut Tx,
+        alert: &Alert,
+        phase: Phase,
+        what: &str,
+    ) -> Result<(), SiemError> {
+        if let Some(outbox) = &self.outbox {
+            outbox
+                .enqueue(tx, &tell::message(alert, phase, what))
+                .await?;
+        }
+        Ok(())
     }
 
     /// The ledger.
@@ -104,6 +130,17 @@ impl AlertService {
     /// From the state.
     pub async fn entities(&self, alert: &Alert) -> Result<Vec<Entity>, SiemError> {
         Ok(rows::entities(&self.store, alert.id).await?)
+    }
+
+    /// The evidence that was kept of an alert, as JSON.
+    ///
+    /// # Errors
+    /// [`SiemError::NotFound`] when none was kept.
+    pub async fn evidence(&self, alert: &Alert) -> Result<String, SiemError> {
+        let scope = TenantScope::One(alert.tenant);
+        crate::store::evidence::find(&self.store, scope, alert.id)
+            .await?
+            .ok_or_else(|| SiemError::NotFound(format!("evidence that was kept of {}", alert.id)))
     }
 
     /// What happened to an alert.
@@ -174,6 +211,16 @@ impl AlertService {
         }
         remember(&mut tx, &id.to_string(), now, actor, action, &detail).await?;
         self.ledger.record(&mut tx, &entry).await?;
+        let phase = match change {
+            Change::Acknowledge => Some(Phase::Acknowledge),
+            Change::Close(_) => Some(Phase::Resolve),
+            Change::Reopen => Some(Phase::Trigger),
+            Change::Assign(_) | Change::Note => None,
+        };
+        if let Some(phase) = phase {
+            self.tell(&mut tx, &next, phase, &format!("{action}: {detail}"))
+                .await?;
+        }
         tx.commit().await?;
         self.ledger.nudge();
         Ok(next)
@@ -217,6 +264,13 @@ impl AlertService {
                 actor,
                 "escalated",
                 &detail,
+            )
+            .await?;
+            self.tell(
+                &mut tx,
+                &next,
+                Phase::Trigger,
+                &format!("Escalated: {detail}"),
             )
             .await?;
             self.ledger.record(&mut tx, &entry).await?;

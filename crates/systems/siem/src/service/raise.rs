@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sealwright_core::clock::{DAY, HOUR};
 use sealwright_core::{Clock, Digest, TenantId, UnixMicros};
 use sealwright_ledger::{EntryDraft, Ledger};
+use sealwright_notify::{Outbox, Phase};
 use sealwright_store::Tx;
 use serde_json::json;
 
@@ -14,6 +15,7 @@ use super::SiemError;
 use super::fields::MOST_ENTITIES;
 use super::respond::RespondService;
 use super::ruleset::Active;
+use super::tell;
 use crate::model::{
     Alert, AlertBody, AlertEvent, AlertId, AlertState, Entity, Incident, IncidentId, IncidentState,
     Matched, Suppression, Window,
@@ -80,6 +82,7 @@ pub struct Raiser {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     respond: Option<RespondService>,
+    outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Raiser {
@@ -89,7 +92,23 @@ impl Raiser {
             ledger,
             clock,
             respond: None,
+            outbox: None,
         }
+    }
+
+    /// The same, and tells of each new alert and of each that becomes worse.
+    #[must_use]
+    pub fn telling(mut self, outbox: Arc<dyn Outbox>) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
+    async fn tell(&self, tx: &mut Tx, alert: &Alert, what: &str) -> Result<(), SiemError> {
+        if let Some(outbox) = &self.outbox {
+            let message = tell::message(alert, Phase::Trigger, what);
+            outbox.enqueue(tx, &message).await?;
+        }
+        Ok(())
     }
 
     /// The same, and asks for the actions that settings of rules name.
@@ -205,6 +224,8 @@ impl Raiser {
                 &detail,
             )
             .await?;
+            self.tell(tx, &worse, &format!("Its severity rose {detail}."))
+                .await?;
         }
         metrics::counter!("sealwright_siem_matches_total").increment(found.count);
         Ok(())
@@ -271,6 +292,8 @@ impl Raiser {
         let detail = format!("{} by rule {}", severity, found.rule.reference.id);
         remember(tx, &id.to_string(), now, "system:siem", "raised", &detail).await?;
         self.group(tx, &alert, now).await?;
+        let description = alert.body.rule.description.clone().unwrap_or_default();
+        self.tell(tx, &alert, description.trim()).await?;
         if let Some(respond) = &self.respond {
             respond.automatic(tx, &alert, &found.rule.actions).await?;
         }

@@ -462,21 +462,34 @@ fn failed(
 }
 
 /// Reads an action of a rule's setting: `disable-user`, with `:approval` (which is also meant without),
-/// `:now` or `:dry-run`. It holds for a day.
+/// `:now` or `:dry-run`. It holds for a day, or for the time behind its name: `block-address 1h:now`.
 ///
 /// # Errors
 /// [`SiemError::Invalid`] for another form.
 pub fn automatic(text: &str) -> Result<Wanted, SiemError> {
-    let (kind, how) = text.split_once(':').unwrap_or((text, "approval"));
+    let (what, how) = text.split_once(':').unwrap_or((text, "approval"));
     if !["approval", "now", "dry-run"].contains(&how) {
         return Err(SiemError::Invalid(format!(
             "`{text}`: behind the action stands `:approval`, `:now` or `:dry-run`"
         )));
     }
+    let (kind, holds) = match what.trim().split_once(' ') {
+        None => (what.trim(), USUAL),
+        Some((kind, span)) => {
+            let holds = sealwright_sigma::time::timespan(span.trim())
+                .filter(|holds| (1..=LONGEST).contains(holds))
+                .ok_or_else(|| {
+                    SiemError::Invalid(format!(
+                        "`{text}`: `{span}` is no time to hold for; write 30m, 1h or 7d, at most 366d"
+                    ))
+                })?;
+            (kind, holds)
+        }
+    };
     Ok(Wanted {
         kind: kind.to_owned(),
         target: String::new(),
-        holds: Some(USUAL),
+        holds: Some(holds),
         dry_run: how == "dry-run",
         approval: how == "approval",
     })
@@ -489,8 +502,10 @@ fn target(
     entities: &[Entity],
     given: &str,
 ) -> Result<String, SiemError> {
-    if kind.target == "tenant" {
-        return Ok(alert.tenant.to_string());
+    match kind.target {
+        "tenant" => return Ok(alert.tenant.to_string()),
+        "alert" => return Ok(alert.id.to_string()),
+        _ => {}
     }
     let fitting: Vec<&Entity> = entities.iter().filter(|e| e.kind == kind.target).collect();
     match (given, fitting.as_slice()) {

@@ -11,6 +11,7 @@ use sealwright_store::Store;
 use serde_json::json;
 
 use super::SiemError;
+use super::builtin;
 use super::ruleset::{self, Ruleset, Settings_};
 use crate::model::{RuleFile, RuleInfo, Setting};
 use crate::store::rule as rows;
@@ -56,7 +57,7 @@ pub struct RuleService {
 impl RuleService {
     /// Keeps them in `store`, beside those that the program comes with.
     pub fn new(store: Store, ledger: Arc<Ledger>, clock: Arc<dyn Clock>) -> Self {
-        Self::with_floor(store, ledger, clock, ruleset::floor())
+        Self::with_floor(store, ledger, clock, builtin::files())
     }
 
     /// The same with other files in the place of the program's.

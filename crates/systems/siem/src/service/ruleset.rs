@@ -3,50 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rust_embed::RustEmbed;
 use sealwright_core::Digest;
+use sealwright_sigma::Number;
+use sealwright_sigma::annotations::Action;
 use sealwright_sigma::collection::{Collection, Target};
 use sealwright_sigma::compiled::{Options, RuleSet};
 use sealwright_sigma::correlation::engine::{Engine, Settings};
 use sealwright_sigma::correlation::{Bound, Correlation, CorrelationKind};
 use sealwright_sigma::model::Meta;
-use sealwright_sigma::{Limits, Number, time};
-use serde_json::json;
 
-use crate::model::{RuleFile, RuleInfo, RuleRef, Setting, Severity};
+use super::{builtin, tuning};
+use crate::model::{RuleFile, RuleInfo, RuleRef, Setting, Severity, Tuned};
 
 /// Fields of a normalised event that state its log source.
-pub const SOURCE_FIELDS: [&str; 3] = [
-    "sealwright.logsource.product",
-    "sealwright.logsource.category",
-    "sealwright.logsource.service",
-];
-
-#[derive(RustEmbed)]
-#[folder = "rules/"]
-#[include = "*.yml"]
-#[exclude = "*.test.yml"]
-#[exclude = "*.tests.yml"]
-struct Floor;
-
-/// The rules that the program comes with.
-pub fn floor() -> Vec<RuleFile> {
-    let mut names: Vec<_> = Floor::iter().collect();
-    names.sort();
-    names
-        .iter()
-        .filter_map(|name| {
-            let bytes = Floor::get(name)?.data;
-            let text = String::from_utf8(bytes.into_owned()).ok()?;
-            Some(RuleFile {
-                name: name.to_string(),
-                digest: Digest::of(text.as_bytes()),
-                text,
-                floor: true,
-            })
-        })
-        .collect()
-}
+pub use sealwright_ecs::beside::LOGSOURCE_FIELDS as SOURCE_FIELDS;
 
 /// Settings by rule.
 pub type Settings_ = BTreeMap<String, Setting>;
@@ -94,47 +64,17 @@ impl Ruleset {
     /// Compiles files under settings. What is wrong with one document or setting is named in
     /// [`Ruleset::errors`], and everything else is compiled.
     pub fn compile(files: &[RuleFile], settings: &Settings_) -> Self {
-        let mut placeholders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for setting in settings.values() {
-            for (name, values) in &setting.placeholders {
-                placeholders.insert(name.clone(), values.clone());
-            }
-        }
-        let mut collection = Collection::default();
-        for file in files {
-            collection.add(&file.name, &file.text, &Limits::default(), &placeholders);
-        }
-        for (id, setting) in settings {
-            for (field, values) in &setting.exclude {
-                // JSON is YAML, and its texts are escaped.
-                let filter = json!({
-                    "title": format!("excluded values of {field}"),
-                    "logsource": {},
-                    "filter": {
-                        "rules": [id],
-                        "excluded": {field: values},
-                        "condition": "not excluded",
-                    },
-                });
-                let name = format!("setting of {id}");
-                collection.add(
-                    &name,
-                    &filter.to_string(),
-                    &Limits::default(),
-                    &placeholders,
-                );
-            }
-        }
-        collection.finish(&[]);
+        let (mut collection, wrong) = tuning::collect(files, settings);
         let mut errors: Vec<String> = collection
             .errors
             .iter()
             .chain(&collection.warnings)
             .map(ToString::to_string)
+            .chain(wrong)
             .collect();
         for correlation in &mut collection.correlations {
             if let Some(setting) = settings.get(correlation.meta.key())
-                && let Err(why) = tune(correlation, setting)
+                && let Err(why) = tuning::tune(correlation, setting)
             {
                 errors.push(format!("setting of {}: {why}", correlation.meta.key()));
             }
@@ -184,7 +124,8 @@ impl Ruleset {
             self.rules.push(active(&info, settings));
             self.infos.push(info);
         }
-        for correlation in &self.collection.correlations {
+        let shown = self.collection.shown();
+        for (index, correlation) in self.collection.correlations.iter().enumerate() {
             // The collection does not say from which file a correlation is; its id does.
             let source = files
                 .iter()
@@ -196,11 +137,30 @@ impl Ruleset {
                     .map(|(_, number)| text_of(*number)),
                 timespan: Some(correlation.timespan / 1_000_000),
                 group_by: correlation.group_by.clone(),
+                internal: !shown.correlations.get(index).copied().unwrap_or(true),
+                parts: self.parts(index),
                 ..info(&correlation.meta, kind(correlation), source, none, settings)
             };
             self.correlations.push(active(&info, settings));
             self.infos.push(info);
         }
+    }
+
+    /// Ids of what a correlation counts.
+    fn parts(&self, correlation: usize) -> Vec<String> {
+        let targets = self.collection.targets.get(correlation);
+        let key = |target: &Target| match target {
+            Target::Rule(r) => self
+                .collection
+                .rules
+                .get(*r)
+                .map(|r| r.meta.key().to_owned()),
+            Target::Correlation(c) => {
+                let found = self.collection.correlations.get(*c);
+                found.map(|c| c.meta.key().to_owned())
+            }
+        };
+        targets.into_iter().flatten().filter_map(key).collect()
     }
 
     /// Rules that only serve correlations.
@@ -258,13 +218,38 @@ fn info(
         references: meta.references.clone(),
         file: file.map(|f| f.name.clone()).unwrap_or_default(),
         digest: file.map_or(none, |f| f.digest),
-        enabled: setting.and_then(|s| s.enabled).unwrap_or(true),
+        enabled: setting
+            .and_then(|s| s.enabled)
+            .or_else(|| file.and_then(|file| builtin::enabled(file, settings)))
+            .unwrap_or(true),
         internal: false,
         floor: file.is_some_and(|f| f.floor),
         threshold: None,
         timespan: None,
         group_by: Vec::new(),
         unresolved: Vec::new(),
+        family: meta.annotations.family.clone(),
+        evidence: meta.annotations.evidence.clone(),
+        asks: meta.annotations.actions.iter().map(asked).collect(),
+        tunables: meta.annotations.tunables.iter().map(Tuned::from).collect(),
+        parts: Vec::new(),
+    }
+}
+
+/// An action that a rule asks for: `block-address 1h`.
+fn asked(action: &Action) -> String {
+    match action.duration {
+        Some(micros) => format!("{} {}", action.kind.name(), length(micros / 1_000_000)),
+        None => action.kind.name().to_owned(),
+    }
+}
+
+/// `90m`, `2h`, `7d`: seconds in the largest unit that they fill.
+fn length(seconds: i64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    match units.into_iter().find(|(unit, _)| seconds % unit == 0) {
+        Some((unit, name)) => format!("{}{name}", seconds / unit),
+        None => format!("{seconds}s"),
     }
 }
 
@@ -279,6 +264,7 @@ fn active(info: &RuleInfo, settings: &Settings_) -> Active {
             description: info.description.clone(),
             tags: info.tags.clone(),
             falsepositives: info.falsepositives.clone(),
+            evidence: info.evidence.clone(),
             digest: info.digest,
         }),
         severity: info.severity,
@@ -290,31 +276,14 @@ fn active(info: &RuleInfo, settings: &Settings_) -> Active {
     }
 }
 
-/// Puts a setting's threshold and window into a correlation.
-fn tune(correlation: &mut Correlation, setting: &Setting) -> Result<(), String> {
-    if let Some(text) = &setting.threshold {
-        let number = Number::parse(text).ok_or_else(|| format!("`{text}` is not a number"))?;
-        match correlation.bounds.first_mut() {
-            Some((_, bound)) => *bound = number,
-            None => match &mut correlation.kind {
-                CorrelationKind::Baseline { factor, .. } => *factor = number.as_f64(),
-                CorrelationKind::ImpossibleTravel(travel) => travel.distance_km = number.as_f64(),
-                _ => return Err("the rule has no threshold".to_owned()),
-            },
-        }
-    }
-    if let Some(text) = &setting.timespan {
-        correlation.timespan = time::timespan(text)
-            .ok_or_else(|| format!("`{text}` is not a timespan; write 5m, 1h or 7d"))?;
-    }
-    Ok(())
-}
-
 /// What is wrong with a setting for a rule, before it is kept.
 ///
 /// # Errors
 /// What is wrong.
 pub fn check(files: &[RuleFile], id: &str, setting: &Setting) -> Result<(), String> {
+    if builtin::is_set(id) {
+        return builtin::check(files, id, setting);
+    }
     let settings: Settings_ = std::iter::once((id.to_owned(), setting.clone())).collect();
     let before = Ruleset::compile(files, &Settings_::new());
     if !before.infos.iter().any(|info| info.id == id) {

@@ -166,6 +166,7 @@ fn silent_rule() -> Active {
             falsepositives: vec![
                 "A source that sends rarely: set how long it may be silent.".to_owned(),
             ],
+            evidence: vec!["CC7.2".to_owned()],
             digest: sealwright_core::Digest::of(description.as_bytes()),
         }),
         severity: Severity::Medium,

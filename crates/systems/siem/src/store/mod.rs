@@ -2,6 +2,8 @@
 
 pub mod action;
 pub mod alert;
+pub mod evidence;
+pub mod field;
 pub mod incident;
 pub mod rule;
 pub mod source;

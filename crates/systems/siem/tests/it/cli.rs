@@ -48,7 +48,7 @@ fn event(second: u32, user: &str) -> String {
     )
 }
 
-fn run(folder: &Path, line: &str) -> (String, i32) {
+pub(crate) fn run(folder: &Path, line: &str) -> (String, i32) {
     let words = std::iter::once("siem".to_owned()).chain(
         line.split_whitespace()
             .map(|word| word.replace("DIR", &folder.display().to_string())),
@@ -213,4 +213,64 @@ fn an_event_is_explained() {
     );
     assert_eq!(code, 2);
     insta::assert_snapshot!([yes, no, beyond].join("\n==\n"));
+}
+
+/// Records of a real Windows event log; see beside it where it is from.
+const LOG: &[u8] = include_bytes!("../../../../engines/ecs/tests/it/evtx/security.evtx");
+
+const LOGON_FAILED: &str = r"
+title: Logon failed
+id: 22222222-db24-4c78-a860-b4f4095a7095
+status: test
+author: A. Nalyst
+logsource: {product: windows, service: security}
+detection:
+  selection: {EventID: 4625, TargetUserName: Administrator}
+  condition: selection
+level: low
+";
+
+#[test]
+fn a_windows_event_log_is_read_as_it_is_and_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("failed.yml", LOGON_FAILED.as_bytes());
+    write("security.evtx", LOG);
+    write("security.evtx.zst", &zstd::encode_all(LOG, 3).unwrap());
+    // A log is known by what it holds.
+    write("without-ending", LOG);
+    // The sixth record is damaged: the others are read.
+    let mut damaged = LOG.to_vec();
+    let records = LOG.windows(4).enumerate();
+    let mut records = records.filter(|(_, four)| four == b"**\0\0");
+    let (at, _) = records.nth(5).unwrap();
+    damaged[at + 28..at + 64].fill(0xff);
+    write("damaged.evtx", &damaged);
+    for name in ["security.evtx", "security.evtx.zst", "without-ending"] {
+        let (text, code) = run(
+            folder.path(),
+            &format!("eval --rules DIR/failed.yml --events DIR/{name} --json"),
+        );
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains("\"event_index\":3"), "{text}");
+        assert!(text.contains("\"events\":7"), "{text}");
+        assert!(text.contains("\"matches\":1"), "{text}");
+    }
+    let (text, _) = run(
+        folder.path(),
+        "eval --rules DIR/failed.yml --events DIR/damaged.evtx --json",
+    );
+    assert!(
+        text.contains("error: DIR/damaged.evtx: chunk 0: the checksum"),
+        "{text}"
+    );
+    assert!(text.contains("record number 6: "), "{text}");
+    assert!(text.contains("\"events\":6"), "{text}");
+    let (text, code) = run(
+        folder.path(),
+        "eval --rules DIR/failed.yml --events DIR/security.evtx --no-normalise --json",
+    );
+    assert_eq!(code, 0, "{text}");
+    // As it is, the fields have the names of the record.
+    assert!(text.contains("\"matches\":0"), "{text}");
 }

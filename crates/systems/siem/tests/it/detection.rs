@@ -340,3 +340,86 @@ async fn a_silent_source_raises_one_alert_until_it_speaks_again() {
         let _ = tenants();
     }
 }
+
+#[tokio::test]
+async fn a_field_that_rules_need_and_that_vanishes_raises_one_alert_until_it_is_back() {
+    for (store, world) in worlds().await {
+        let (t, other) = (world.tenant, world.other);
+        let without = |mut data: serde_json::Value| {
+            data.as_object_mut().unwrap().remove("user");
+            data
+        };
+        let push = |from: i64, count: i64, gone: bool| {
+            for n in 0..count {
+                let at = from + n * 10;
+                // Never five failures of an address within five minutes: only the field counts here.
+                let mut data = failure("ada", &format!("192.0.2.{}", n % 200));
+                if gone {
+                    data = without(data);
+                }
+                world.log.push(event(t, "idp", at, at, &data));
+                let data = failure("ada", &format!("192.0.2.{}", n % 200));
+                world.log.push(event(other, "idp", at, at, &data));
+            }
+        };
+        push(0, 200, false);
+        world.consume(100).await;
+        assert_eq!(world.siem.fields.alarm().await.unwrap(), 0);
+        push(2_000, 150, true);
+        world.consume(100).await;
+        assert_eq!(
+            world.siem.fields.alarm().await.unwrap(),
+            0,
+            "not for long enough"
+        );
+        push(3_500, 250, true);
+        world.consume(100).await;
+        assert_eq!(
+            world.siem.fields.alarm().await.unwrap(),
+            1,
+            "{}",
+            store.name
+        );
+        assert_eq!(world.siem.fields.alarm().await.unwrap(), 0);
+        let alerts = world.alerts(t).await;
+        let alarm = alerts
+            .iter()
+            .find(|a| a.dedup_key.starts_with("sealwright-field-vanished"))
+            .unwrap();
+        assert_eq!(alarm.body.entities[0].value, "user.name");
+        assert_eq!(alarm.body.entities[1].value, "idp");
+        let rules = &alarm.body.matched[1].found;
+        assert!(rules.contains(&"Password spraying".to_owned()), "{rules:?}");
+        assert!(
+            !rules.contains(&"A key was made".to_owned()),
+            "it only leaves a name out: {rules:?}"
+        );
+        assert!(
+            world
+                .alerts(other)
+                .await
+                .iter()
+                .all(|a| !a.dedup_key.contains("vanished"))
+        );
+        let list = world.siem.fields.list(TenantScope::One(t)).await.unwrap();
+        assert_eq!(list.len(), 1);
+        push(6_100, 40, false);
+        world.consume(100).await;
+        assert!(
+            world
+                .siem
+                .fields
+                .list(TenantScope::One(t))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        push(6_600, 600, true);
+        world.consume(100).await;
+        assert_eq!(
+            world.siem.fields.alarm().await.unwrap(),
+            1,
+            "again, as it was back"
+        );
+    }
+}

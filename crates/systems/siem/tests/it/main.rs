@@ -9,10 +9,14 @@
 )]
 
 mod alerts;
+mod builtin;
 mod cli;
 mod detection;
 mod http;
 mod hunting;
+mod importing;
 mod kill;
+mod normalised;
 mod response;
+mod rule_tests;
 mod support;

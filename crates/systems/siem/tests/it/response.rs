@@ -1,7 +1,7 @@
 //! What is done about alerts.
 
-use sealwright_core::TenantScope;
 use sealwright_core::clock::HOUR;
+use sealwright_core::{Digest, TenantScope};
 use sealwright_siem::model::{Action, ActionState, Alert};
 use sealwright_siem::service::SiemError;
 use sealwright_siem::service::respond::Wanted;
@@ -206,5 +206,106 @@ async fn a_rule_asks_for_actions_in_the_transaction_of_its_alert() {
         // The same match again is the same alert, and asks for nothing more.
         alert_about(&world, "eve").await;
         assert_eq!(world.siem.respond.work().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn evidence_is_kept_whole_and_an_incident_is_opened_once() {
+    for (store, world) in worlds().await {
+        let alert = alert_about(&world, "eve").await;
+        let whole = world.log.events.lock().unwrap()[0].json.clone();
+        for (kind, expected) in [
+            ("preserve-evidence", "1 events are kept"),
+            ("preserve-evidence", "kept before"),
+            ("open-incident", "opened the incident"),
+            ("open-incident", "it belongs to the incident"),
+        ] {
+            let wanted = Wanted {
+                kind: kind.to_owned(),
+                ..wanted()
+            };
+            let action = ask(&world, &alert, &wanted).await.unwrap();
+            world.siem.respond.work().await.unwrap();
+            let done = now(&world, &action).await;
+            assert_eq!(
+                done.state,
+                ActionState::Done,
+                "{}: {}",
+                store.name,
+                done.detail
+            );
+            assert!(done.detail.contains(expected), "{}", done.detail);
+            assert!(done.undo.is_empty() && done.expires_at.is_none());
+        }
+        let alert = world.alerts(world.tenant).await[0].clone();
+        assert!(alert.incident.is_some());
+        // The events are gone, what was kept is not.
+        world.log.events.lock().unwrap().clear();
+        let kept = world.siem.alerts.evidence(&alert).await.unwrap();
+        let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+        let text = kept["events"][0]["event"].as_str().unwrap();
+        assert_eq!(text.as_bytes(), whole);
+        let digest = Digest::of(text.as_bytes()).to_string();
+        assert_eq!(kept["events"][0]["digest"], digest);
+        assert_eq!(kept["alert_digest"], alert.digest.to_string());
+        let elsewhere = Wanted {
+            kind: "preserve-evidence".to_owned(),
+            target: "alr_x".to_owned(),
+            ..wanted()
+        };
+        let action = ask(&world, &alert, &elsewhere).await.unwrap();
+        assert_eq!(action.target, alert.id.to_string(), "always its own alert");
+    }
+}
+
+#[tokio::test]
+async fn those_who_run_the_installation_are_told_of_alerts_and_of_their_end() {
+    for (_store, world) in worlds().await {
+        let alert = alert_about(&world, "eve").await;
+        // The same again is counted, and nobody is told twice.
+        alert_about(&world, "eve").await;
+        world
+            .siem
+            .alerts
+            .change(
+                TenantScope::All,
+                alert.id,
+                None,
+                &sealwright_siem::service::alert::Change::Close(
+                    sealwright_siem::model::Verdict::Benign,
+                ),
+                "a drill",
+                "user:a",
+            )
+            .await
+            .unwrap();
+        let told = world.told.0.lock().unwrap().clone();
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (told, words) in told.iter().zip([
+            ["Warning", "Trigger", "A key was made", "eve"],
+            ["Warning", "Resolve", "a drill", "eve"],
+        ]) {
+            assert!(words.iter().all(|word| told.contains(word)), "{told}");
+            assert!(
+                told.contains("siem.alert") && told.contains("Staff"),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_action_of_a_setting_says_for_how_long() {
+    let read = sealwright_siem::service::respond::automatic;
+    assert_eq!(read("block-address 1h:now").unwrap().holds, Some(HOUR));
+    assert_eq!(read("block-address").unwrap().holds, Some(24 * HOUR));
+    assert!(read("block-address").unwrap().approval);
+    for wrong in [
+        "block-address soon",
+        "block-address 0s",
+        "block-address 400d",
+        "x:y",
+    ] {
+        assert!(matches!(read(wrong), Err(SiemError::Invalid(_))), "{wrong}");
     }
 }

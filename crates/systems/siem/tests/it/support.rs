@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use sealwright_access::TenantDirectory;
 use sealwright_act::{Act, ActError, Done, Kind, Order};
 use sealwright_core::{
@@ -15,6 +16,7 @@ use sealwright_events::{
     StoreConsumer, StoredEvent, catch_up,
 };
 use sealwright_ledger::Ledger;
+use sealwright_notify::{Message, MessageId, Outbox};
 use sealwright_siem::api::Siem;
 use sealwright_siem::consume::{Consuming, Detection};
 use sealwright_siem::model::{Alert, RuleFile};
@@ -22,14 +24,16 @@ use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::detect::Terms;
 use sealwright_siem::service::hunt::Hunter;
 use sealwright_siem::service::incident::IncidentService;
+use sealwright_siem::service::keep::KeepActs;
 use sealwright_siem::service::raise::Raiser;
 use sealwright_siem::service::respond::RespondService;
 use sealwright_siem::service::rule::RuleService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_siem::service::suppression::SuppressionService;
+use sealwright_siem::service::vanish::FieldService;
 use sealwright_siem::store::alert::Filter;
-use sealwright_store::Store;
 use sealwright_store::testing::{TestStore, both};
+use sealwright_store::{Store, StoreError, Tx};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -258,6 +262,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) hands: Arc<Hands>,
+    pub(crate) told: Arc<Told>,
     pub(crate) siem: Siem,
     pub(crate) consumer: StoreConsumer<Consuming>,
     pub(crate) tenant: TenantId,
@@ -314,10 +319,21 @@ impl World {
             store.clone(),
             Arc::clone(&ledger),
             Arc::clone(&shared),
-            vec![Arc::clone(&hands) as _],
+            vec![
+                Arc::clone(&hands) as _,
+                Arc::new(KeepActs::new(
+                    store.clone(),
+                    Arc::clone(&ledger),
+                    Arc::clone(&shared),
+                    Arc::clone(&log) as _,
+                    Arc::clone(&log) as _,
+                )),
+            ],
         );
-        let raiser =
-            Raiser::new(Arc::clone(&ledger), Arc::clone(&shared)).with_response(respond.clone());
+        let told = Arc::new(Told::default());
+        let raiser = Raiser::new(Arc::clone(&ledger), Arc::clone(&shared))
+            .with_response(respond.clone())
+            .telling(Arc::clone(&told) as _);
         let detection = Arc::new(Detection::new(
             store.clone(),
             rules.clone(),
@@ -331,13 +347,21 @@ impl World {
         let (g, h, i) = parts();
         let (j, k, l) = parts();
         let siem = Siem {
+            fields: FieldService::new(
+                store.clone(),
+                Arc::clone(&shared),
+                rules.clone(),
+                raiser.clone(),
+                3_600_000_000,
+            ),
+            rules: rules.clone(),
             respond,
-            alerts: AlertService::new(a, b, c),
+            alerts: AlertService::new(a, b, c).telling(Arc::clone(&told) as _),
             incidents: IncidentService::new(d, e, f),
             suppressions: SuppressionService::new(g, h, i),
-            rules,
             sources: SourceService::new(j, k, l, raiser, 3_600_000_000),
             hunter: Hunter::new(Arc::clone(&log) as _),
+            sink: None,
             history: Arc::clone(&log) as _,
             detection: Arc::clone(&detection),
             terms: Terms::default(),
@@ -351,6 +375,7 @@ impl World {
             clock,
             ledger,
             hands,
+            told,
             siem,
             tenant: tenants.0,
             other: tenants.1,
@@ -425,6 +450,21 @@ pub(crate) async fn worlds() -> Vec<(TestStore, World)> {
         out.push((store, world));
     }
     out
+}
+
+/// Whoever is told, as one line a message.
+#[derive(Debug, Default)]
+pub(crate) struct Told(pub(crate) Mutex<Vec<String>>);
+
+impl Outbox for Told {
+    fn enqueue<'a>(
+        &'a self,
+        _tx: &'a mut Tx,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<MessageId, StoreError>> {
+        self.0.lock().unwrap().push(format!("{message:?}"));
+        Box::pin(async { Ok(MessageId::new(at(0))) })
+    }
 }
 
 /// Somebody who acts on users, and remembers what was done.

@@ -14,7 +14,7 @@ use sealwright_sigma::logsource::EventSource;
 
 use super::SiemError;
 use super::fields;
-use super::normalise::normalise;
+use super::normalise::{native, needs_ecs, normalise};
 use super::ruleset::SOURCE_FIELDS;
 
 /// Most events that one hunt looks at.
@@ -88,6 +88,8 @@ impl std::fmt::Debug for Hunter {
 /// Sigma rules as a filter: an event passes that matches each text's rules (one of them).
 struct Filter {
     matchers: Vec<Matcher>,
+    /// Whether a field is asked for that the source of an event may not have itself, or a log source.
+    whole: bool,
 }
 
 impl Filter {
@@ -113,7 +115,14 @@ impl Filter {
             let set = Arc::new(RuleSet::new(collection.rules, options));
             matchers.push(Matcher::new(set, EventSource::UNKNOWN));
         }
-        Ok(Self { matchers })
+        let sourced = |m: &Matcher| {
+            let mut sources = m.rule_set().rules().iter().map(|r| &r.logsource);
+            sources.any(|s| s.product.is_some() || s.category.is_some() || s.service.is_some())
+        };
+        let whole = matchers
+            .iter()
+            .any(|m| sourced(m) || needs_ecs(m.rule_set()));
+        Ok(Self { matchers, whole })
     }
 
     fn passes(&mut self, event: &StoredEvent, json: &str) -> bool {
@@ -230,13 +239,19 @@ impl Hunter {
                         continue;
                     }
                 }
+                // Mapping costs more than looking: what the filter can decide without, it does.
+                if !filter.whole
+                    && native(&event).is_ok_and(|native| !filter.passes(&event, native))
+                {
+                    continue;
+                }
                 let Ok(normalised) = normalise(&event) else {
                     if exact {
                         push(hunt, found, event, BTreeMap::new(), limit, &mut more);
                     }
                     continue;
                 };
-                if !filter.passes(&event, &normalised.json) {
+                if filter.whole && !filter.passes(&event, &normalised.json) {
                     continue;
                 }
                 *buckets

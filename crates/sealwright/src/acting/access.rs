@@ -30,7 +30,7 @@ const KINDS: &[Kind] = &[
 /// Acts on users, keys and tenants.
 pub(crate) struct AccessActs(pub(crate) AccessService);
 
-fn refused(error: AccessError) -> ActError {
+pub(super) fn refused(error: AccessError) -> ActError {
     match error {
         AccessError::Store(error) => ActError::Failed(error.to_string()),
         AccessError::Changed { .. } => ActError::Failed("it was changed just now".to_owned()),
@@ -38,11 +38,22 @@ fn refused(error: AccessError) -> ActError {
     }
 }
 
-fn by() -> Principal {
+pub(super) fn by() -> Principal {
     Principal::system("siem")
 }
 
-fn unknown(order: &Order) -> ActError {
+/// What a tenant's alert leads to touches what is the tenant's own: an event may name anybody.
+fn own(order: &Order, tenant: Option<sealwright_core::TenantId>) -> Result<(), ActError> {
+    if tenant == Some(order.tenant) {
+        return Ok(());
+    }
+    Err(ActError::Refused(format!(
+        "{} does not belong to the tenant of the alert",
+        order.target
+    )))
+}
+
+pub(super) fn unknown(order: &Order) -> ActError {
     ActError::Refused(format!("{} is not an action of access", order.kind))
 }
 
@@ -56,6 +67,7 @@ impl Act for AccessActs {
         match order.kind.as_str() {
             "disable-user" => {
                 let user = self.0.user(&by(), &order.target).await.map_err(refused)?;
+                own(order, user.tenant_id)?;
                 Ok(format!(
                     "disable {} ({}), now {}",
                     user.email, user.id, user.state
@@ -63,6 +75,7 @@ impl Act for AccessActs {
             }
             "revoke-key" => {
                 let key = self.0.key(&by(), &order.target).await.map_err(refused)?;
+                own(order, key.tenant_id)?;
                 Ok(format!("revoke {} ({})", key.name, key.id))
             }
             "suspend-tenant" => {
@@ -77,6 +90,7 @@ impl Act for AccessActs {
         match order.kind.as_str() {
             "disable-user" => {
                 let before = self.0.user(&by(), &order.target).await.map_err(refused)?;
+                own(order, before.tenant_id)?;
                 if before.state == UserState::Disabled && !order.again {
                     return Ok(Done {
                         detail: format!("{} was disabled already", before.email),
@@ -90,6 +104,8 @@ impl Act for AccessActs {
                 })
             }
             "revoke-key" => {
+                let key = self.0.key(&by(), &order.target).await.map_err(refused)?;
+                own(order, key.tenant_id)?;
                 let key = self
                     .0
                     .revoke_key(&by(), &order.target, None)
