@@ -1,9 +1,11 @@
 //! `cargo xtask bench NAME`: us and a named peer in one run, release builds.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use crate::postgres::Postgres;
-use crate::process::{call, cargo};
+use crate::process::{call, cargo, target};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -12,7 +14,7 @@ pub(crate) struct Args {
     /// One JSON object a line on standard output, or a table
     #[arg(long, default_value = "table", value_parser = ["json", "table"])]
     output: String,
-    /// Arguments for the benchmark itself
+    /// Arguments for the benchmark itself; only the first of the name is run then
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -54,11 +56,27 @@ const BENCHES: &[Bench] = &[
         about: "Sigma rules over events, against rsigma",
         postgres: false,
     },
+    // Of the same name: both are run.
+    Bench {
+        name: "siem",
+        package: "sealwright",
+        example: "bench_detect",
+        about: "from an event over HTTP to its alert, in the whole program",
+        postgres: false,
+    },
     Bench {
         name: "dlp",
         package: "sealwright-scan",
         example: "bench_dlp",
         about: "scanning bytes, against Kingfisher and gitleaks",
+        postgres: false,
+    },
+    // Of the same name: both are run.
+    Bench {
+        name: "dlp",
+        package: "sealwright-dlp",
+        example: "bench_gate",
+        about: "what the upload gate adds to an upload of 1 MiB, state and ledger included",
         postgres: false,
     },
     Bench {
@@ -84,10 +102,34 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     };
-    let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
+    let mine: Vec<_> = BENCHES.iter().filter(|bench| bench.name == name).collect();
+    if mine.is_empty() {
         let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
         bail!("no benchmark `{name}`; there are {}", names.join(", "));
-    };
+    }
+    let many = if args.rest.is_empty() { mine.len() } else { 1 };
+    for bench in &mine[..many] {
+        run_one(bench, args)?;
+    }
+    Ok(())
+}
+
+/// Builds the program as it is released.
+fn release_program() -> Result<PathBuf> {
+    call(cargo().args([
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "sealwright",
+        "--bin",
+        "sealwright",
+    ]))?;
+    Ok(target().join("release/sealwright"))
+}
+
+fn run_one(bench: &Bench, args: &Args) -> Result<()> {
     let server = if bench.postgres {
         Postgres::start()?
     } else {
@@ -105,6 +147,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ])
         .args(["--example", bench.example, "--"])
         .args(&args.rest);
+    if bench.example == "bench_siem" && args.rest.is_empty() {
+        command.args(crate::sigma::arguments()?);
+    }
+    if bench.example == "bench_detect" {
+        command.arg("--program").arg(release_program()?);
+    }
     if let Some(server) = &server {
         command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
     }

@@ -10,6 +10,7 @@ mod postgres;
 mod process;
 mod radosgw;
 mod setup;
+mod sigma;
 mod test;
 mod tidy;
 
