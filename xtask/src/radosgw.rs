@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{call, exists, output};
 
+/// The key of the key service that the store pretends to have: 32 bytes, for tests of encryption only.
+const KMS_KEY: &str = "c2VhbHdyaWdodC1zZWFsd3JpZ2h0LXRlc3Qta2V5ISE=";
+
 /// A running store; its processes end and its data goes when this is dropped.
 pub(crate) struct Radosgw {
     folder: PathBuf,
@@ -73,7 +76,9 @@ impl Radosgw {
              cluster_addr = 127.0.0.1\nrun_dir = {folder}/run\n\
              admin_socket = {folder}/run/$name.asok\nlog_file = {folder}/$name.log\n\
              mon_data = {folder}/mon\nosd_data = {folder}/osd\n\
-             rgw_frontends = beast endpoint=127.0.0.1:{port}\nrgw_lc_debug_interval = 2\n"
+             rgw_frontends = beast endpoint=127.0.0.1:{port}\nrgw_lc_debug_interval = 2\n\
+             rgw_crypt_require_ssl = false\nrgw_crypt_s3_kms_backend = testing\n\
+             rgw_crypt_s3_kms_encryption_keys = sealwright-test={KMS_KEY}\n"
         );
         std::fs::write(self.folder.join("ceph.conf"), config)?;
         let map = self.path("monmap");

@@ -249,7 +249,7 @@ async fn run(cli: Cli) -> Result<bool> {
         }
         Command::Demo(args) => {
             let telemetry = telemetry(&config, Some("warn"))?;
-            let done = demo::run(&args, config, cli.data.as_deref(), &mut out).await?;
+            let done = Box::pin(demo::run(&args, config, cli.data.as_deref(), &mut out)).await?;
             tokio::task::spawn_blocking(|| telemetry.shutdown()).await?;
             Ok(done)
         }
@@ -340,7 +340,9 @@ async fn run(cli: Cli) -> Result<bool> {
             };
             Box::pin(billing(config, &command, &mut output)).await
         }
-        Command::Dlp { command } => dlp(config, &command, cli.output, &mut out, &mut err).await,
+        Command::Dlp { command } => {
+            Box::pin(dlp(config, &command, cli.output, &mut out, &mut err)).await
+        }
         Command::Siem { command } => {
             let installation = Installation::open(config).await?;
             installation.consume().await?;
@@ -398,6 +400,7 @@ fn dlp_offline(
             let handle = tokio::runtime::Handle::current();
             (crate::dlp::buckets(config), handle)
         }),
+        lake: config.map(crate::stored::open),
     };
     let mut output = sealwright_dlp::cli::Output {
         out: &mut std::io::BufWriter::new(out),
@@ -456,7 +459,6 @@ async fn lake(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<bool> {
-    use sealwright_core::Clock as _;
     let format = match output {
         Output::Table | Output::Sarif => sealwright_lake::cli::Output::Table,
         Output::Json => sealwright_lake::cli::Output::Json,
@@ -478,26 +480,52 @@ async fn lake(
         return Ok(sealwright_lake::cli::erased(&done, format, out, err)?);
     }
     let folder = lake_folder(&config);
-    let tenant = match command.tenant() {
-        None => None,
-        Some(name) => {
-            let store =
-                sealwright_store::Store::open(&crate::installation::store_url(&config)?).await?;
+    if let LakeCommand::Retain(args) = command
+        && args.apply
+    {
+        // The whole state is taken: nobody opens a matter in another process beside it.
+        let installation = Installation::open(config).await?;
+        let state = &installation.state;
+        let told = sealwright_lake::cli::Told {
+            tenant: None,
+            now: state.clock.now(),
+            holds: Some(state.dlp.register.as_ref()),
+        };
+        return Ok(
+            sealwright_lake::cli::run(&installation.lake, command, told, format, out, err).await?,
+        );
+    }
+    let clock: Arc<dyn sealwright_core::Clock> = Arc::new(sealwright_core::SystemClock);
+    let asks = command.tenant().is_some() || matches!(command, LakeCommand::Retain(_));
+    let store = if asks {
+        Some(sealwright_store::Store::open(&crate::installation::store_url(&config)?).await?)
+    } else {
+        None
+    };
+    let tenant = match (command.tenant(), &store) {
+        (Some(name), Some(store)) => {
             let directory = sealwright_access::TenantDirectory::default();
             directory
-                .refresh(&store)
+                .refresh(store)
                 .await
                 .context("the tenants cannot be read")?;
             directory.resolve(name).map(|tenant| tenant.id)
         }
+        _ => None,
     };
     let lake = if command.writes() {
         sealwright_lake::Lake::open(&folder).await?
     } else {
         sealwright_lake::Lake::open_read_only(&folder).await?
     };
-    let now = sealwright_core::SystemClock.now();
-    Ok(sealwright_lake::cli::run(&lake, command, tenant, now, format, out, err).await?)
+    let now = clock.now();
+    let holds = store.map(|store| sealwright_dlp::service::register::HoldBook::new(store, clock));
+    let told = sealwright_lake::cli::Told {
+        tenant,
+        now,
+        holds: holds.as_ref().map(|one| one as _),
+    };
+    Ok(sealwright_lake::cli::run(&lake, command, told, format, out, err).await?)
 }
 
 /// Says where the server listens, and at the first start the link that makes the owner.

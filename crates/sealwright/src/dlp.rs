@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use sealwright_config::Config;
-use sealwright_core::Clock;
+use sealwright_core::{Clock, SystemClock};
+use sealwright_dlp::service::bucket::folder::Folder;
 use sealwright_dlp::service::bucket::s3::{S3, S3Options};
 use sealwright_dlp::service::bucket::{Buckets, NoBuckets};
 use sealwright_dlp::service::key::Seal;
 use sealwright_dlp::service::{Dlp, Parts};
 use sealwright_ledger::Ledger;
+use sealwright_notify::Outbox;
 use sealwright_secret::KeyRing;
 use sealwright_store::Store;
 
@@ -37,13 +39,17 @@ impl Seal for Ring {
 pub(crate) fn buckets(config: &Config) -> Arc<dyn Buckets> {
     let settings = &config.dlp;
     if settings.s3_access_key.is_empty() {
-        return Arc::new(NoBuckets);
+        if settings.folder.as_os_str().is_empty() {
+            return Arc::new(NoBuckets);
+        }
+        return Arc::new(Folder::new(settings.folder.clone(), Arc::new(SystemClock)));
     }
     Arc::new(S3::new(&S3Options {
         endpoint: Some(settings.s3_endpoint.clone()).filter(|url| !url.is_empty()),
         region: settings.s3_region.clone(),
         access_key: settings.s3_access_key.expose().to_owned(),
         secret_key: settings.s3_secret_key.expose().to_owned(),
+        kms_key: Some(settings.s3_kms_key.clone()).filter(|key| !key.is_empty()),
     }))
 }
 
@@ -53,13 +59,20 @@ pub(crate) fn service(
     store: Store,
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
+    outbox: Arc<dyn Outbox>,
 ) -> Result<Dlp> {
     Ok(Dlp::new(&Parts {
         store,
         ledger,
         clock,
         buckets: buckets(config),
+        outbox,
         seal: Arc::new(Ring(crate::secrets::key_ring(config)?)),
         threads: config.dlp.threads as usize,
+        gate_down: config
+            .dlp
+            .gate_down
+            .parse()
+            .map_err(|why| anyhow::anyhow!("dlp.gate_down: {why}"))?,
     })?)
 }

@@ -45,7 +45,7 @@ impl Eraser for EraseEverywhere {
         };
         let lake = installation
             .lake
-            .erase(now, &erasure, READER_PATIENCE)
+            .erase(now, &erasure, state.dlp.register.as_ref(), READER_PATIENCE)
             .await?;
         // The log keeps what the lake has got already, for a while: it goes, too, as far as every consumer
         // has read it. The identities of the events stay, as digests, so that none is taken twice.

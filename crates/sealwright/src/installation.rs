@@ -130,6 +130,7 @@ impl State {
             store.clone(),
             Arc::clone(&ledger),
             Arc::clone(&clock),
+            Arc::new(notify.notifier().clone()),
         )?;
         let meters =
             MeterService::load(store.clone(), Arc::clone(&ledger), Arc::clone(&clock)).await?;

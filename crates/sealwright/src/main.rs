@@ -19,6 +19,7 @@ mod secrets;
 mod senders;
 mod serve;
 mod sink;
+mod stored;
 mod syslog;
 mod systems;
 mod verify;

@@ -8,6 +8,7 @@ use sealwright_billing::service::anomaly::AnomalyService;
 use sealwright_billing::service::invoice::InvoiceService;
 use sealwright_core::TenantScope;
 use sealwright_core::clock::DAY;
+use sealwright_events::HoldRegister;
 use sealwright_intake::{IntakeLog, TrimTo};
 use sealwright_jobs::{
     CatchUp, Job, JobError, JobSpec, JobsService, PruneHistory, RunContext, Schedule,
@@ -52,6 +53,7 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             )
             .scheduled(every("30 2 * * *")?, CatchUp::Once),
             lake: installation.lake.clone(),
+            holds: Arc::clone(&installation.state.dlp.register) as Arc<dyn HoldRegister>,
             policy: RetentionPolicy {
                 default_days: Some(days(config.lake.retention.micros())),
                 ..RetentionPolicy::default()
@@ -167,6 +169,7 @@ impl Job for LakeMaintenance {
 struct LakeRetention {
     spec: JobSpec,
     lake: Lake,
+    holds: Arc<dyn HoldRegister>,
     policy: RetentionPolicy,
 }
 
@@ -183,7 +186,7 @@ impl Job for LakeRetention {
     async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
         let report = self
             .lake
-            .retain(context.now(), &self.policy, true)
+            .retain(context.now(), &self.policy, self.holds.as_ref(), true)
             .await
             .map_err(failed)?;
         serde_json::to_value(report).map_err(failed)

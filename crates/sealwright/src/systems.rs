@@ -24,6 +24,11 @@ pub(crate) fn api(installation: &Installation) -> OpenApiRouter {
         .merge(sealwright_billing::api::router().with_state(billing(installation)))
         .merge(sealwright_siem::api::router().with_state(installation.siem.clone()))
         .merge(sealwright_dlp::api::router().with_state(dlp(installation)))
+        .merge(
+            sealwright_dlp::api::proxy()
+                .with_state(dlp(installation))
+                .into(),
+        )
 }
 
 fn dlp(installation: &Installation) -> DlpApi {

@@ -7,6 +7,7 @@ mod admit;
 pub mod catalogue;
 mod consumer;
 mod history;
+mod holds;
 mod log;
 mod search;
 mod stored;
@@ -18,6 +19,7 @@ pub use consumer::{
     run,
 };
 pub use history::{History, HistoryError, HistoryQuery};
+pub use holds::{HeldEvents, HoldError, HoldRegister, Holds};
 pub use log::{EventLog, LogError, ReadLimit};
 pub use search::{EventSearch, Search};
 pub use stored::StoredEvent;

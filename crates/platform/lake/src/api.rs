@@ -173,7 +173,9 @@ pub fn erasures() -> OpenApiRouter<Arc<dyn Eraser>> {
 /// Erases a subject's events from every file: the lake's data and log, and the intake's log. Days that have
 /// not ended are named in `open_days`; ask again after them. Needs `lake:erase`.
 #[utoipa::path(post, path = "/api/lake/erasures", tag = "lake", request_body = NewErasure,
-    responses((status = 200, body = Erased), (status = 403), (status = 404), (status = 422)))]
+    responses((status = 200, body = Erased), (status = 403), (status = 404),
+        (status = 409, description = "A legal hold forbids it"), (status = 422),
+        (status = 503, description = "Whether something is held could not be found out")))]
 async fn erase(
     State(eraser): State<Arc<dyn Eraser>>,
     by: Principal,
@@ -217,6 +219,11 @@ impl From<LakeError> for Problem {
                 error.to_string(),
             ),
             LakeError::Invalid(_) => Self::invalid(error.to_string()),
+            LakeError::Held { .. } => Self::conflict(error.to_string()),
+            LakeError::HoldsUnknown { .. } => {
+                tracing::warn!(%error, "lake");
+                Self::unavailable(error.to_string())
+            }
             LakeError::Missing { .. } | LakeError::Readers { .. } | LakeError::InUse { .. } => {
                 Self::unavailable(error.to_string())
             }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use sealwright_core::{TenantId, TenantScope, UnixMicros};
+use sealwright_events::HoldRegister;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -114,20 +115,30 @@ impl LakeCommand {
     }
 }
 
-/// Runs a command. `tenant` is what [`LakeCommand::tenant`] was resolved to; data goes to `out`,
-/// everything else to `err`. Returns whether the answer is yes.
+/// What a command is told.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// What [`LakeCommand::tenant`] was resolved to.
+    pub tenant: Option<TenantId>,
+    /// The present.
+    pub now: UnixMicros,
+    /// Asked before anything is removed; retention needs it.
+    pub holds: Option<&'a dyn HoldRegister>,
+}
+
+/// Runs a command; data goes to `out`, everything else to `err`. Returns whether the answer is yes.
 ///
 /// # Errors
 /// As the lake's operations; [`LakeError::Invalid`] when the answer cannot be written.
 pub async fn run(
     lake: &Lake,
     command: &LakeCommand,
-    tenant: Option<TenantId>,
-    now: UnixMicros,
+    told: Told<'_>,
     output: Output,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<bool> {
+    let Told { tenant, now, holds } = told;
     match command {
         LakeCommand::Query(args) => {
             let limits = QueryLimits {
@@ -174,9 +185,11 @@ pub async fn run(
             let policy = RetentionPolicy {
                 default_days: args.days,
                 streams: args.streams.iter().cloned().collect(),
-                ..RetentionPolicy::default()
             };
-            let report = lake.retain(now, &policy, args.apply).await?;
+            let holds = holds.ok_or_else(|| LakeError::HoldsUnknown {
+                detail: "there is no register of holds to ask".to_owned(),
+            })?;
+            let report = lake.retain(now, &policy, holds, args.apply).await?;
             if args.apply {
                 lake.vacuum(READER_PATIENCE).await?;
             }

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use datafusion::arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
 use sealwright_core::{TenantId, UnixMicros};
+use sealwright_events::HoldRegister;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-use crate::error::Result;
+use crate::error::{LakeError, Result};
 use crate::files::DataFile;
+use crate::held::Held;
 use crate::maintain::{LogReport, VacuumReport};
 use crate::rewrite::{blocking, read_batches, rewrite};
 use crate::schema::{column, day_of, day_text};
@@ -71,6 +73,23 @@ impl Erasure {
             }
     }
 
+    /// What holds some of it, in words. Of events that are named by id or offset it is not known whose they are.
+    fn held_by(&self, held: &Held) -> Option<String> {
+        let mut by: Vec<&str> = held
+            .0
+            .iter()
+            .filter(|one| one.tenant == self.tenant)
+            .filter(|one| match (&self.what, &one.subject) {
+                (ErasureKey::Subject(subject), Some(held)) => subject == held,
+                _ => true,
+            })
+            .map(|one| one.by.as_str())
+            .collect();
+        by.sort_unstable();
+        by.dedup();
+        (!by.is_empty()).then(|| by.join(", "))
+    }
+
     /// The columns that decide, in the file schema's order.
     const COLUMNS: [usize; 5] = [
         column::TENANT,
@@ -117,21 +136,31 @@ impl Lake {
     ///
     /// Not reached: the intake's log, which keeps events until it is trimmed; backups; the blocks that
     /// the operating system has freed. An event of a past day that arrives later is not affected.
-    /// Whether a legal hold forbids the erasure is the caller's to ask first.
+    ///
+    /// `holds` is asked first, and again at each commit: while something holds what is to be erased, or may
+    /// hold it, nothing is.
     ///
     /// Cost: reads the deciding columns of all files that may hold the tenant, and writes anew those
     /// that hold a match. Readers of older states are waited for, at most `patience`.
     ///
     /// # Errors
     /// [`crate::LakeError::Readers`] when readers did not end in time: the rows are gone for new
-    /// queries, and running the same erasure again completes it.
+    /// queries, and running the same erasure again completes it. [`LakeError::Held`] and
+    /// [`LakeError::HoldsUnknown`].
     pub async fn erase(
         &self,
         now: UnixMicros,
         erasure: &Erasure,
+        holds: &dyn HoldRegister,
         patience: Duration,
     ) -> Result<ErasureReport> {
         let _owner = self.own_maintenance().await?;
+        let held = Held::ask(holds).await?;
+        if let Some(by) = erasure.held_by(&held) {
+            return Err(LakeError::Held {
+                detail: format!("{by}; ask for the erasure again when it is released"),
+            });
+        }
         let today = day_of(now);
         let tenant = erasure.tenant.to_string();
         let mut report = ErasureReport {
@@ -171,7 +200,13 @@ impl Lake {
             })
             .await?;
             let new: Vec<DataFile> = made.file.into_iter().collect();
+            let certain = held.still(holds).await;
+            if certain.is_err() {
+                self.forget(&new);
+            }
+            let certain = certain?;
             self.replace_or_remove(&old, &new, true).await?;
+            drop(certain);
             report.rows += matching;
             report.files += 1;
         }

@@ -92,6 +92,18 @@ pub enum LakeError {
         /// How many.
         readers: usize,
     },
+    /// A legal hold forbids it.
+    #[error("it is held: {detail}")]
+    Held {
+        /// What holds, and what to do.
+        detail: String,
+    },
+    /// Whether something is held could not be found out: nothing goes.
+    #[error("nothing was removed: {detail}")]
+    HoldsUnknown {
+        /// Why not.
+        detail: String,
+    },
     /// Anything else that the table format said.
     #[error("lake table: {0}")]
     Table(String),

@@ -18,6 +18,7 @@ mod erase;
 mod error;
 mod files;
 mod filter;
+mod held;
 mod maintain;
 mod parquet_rows;
 mod provider;

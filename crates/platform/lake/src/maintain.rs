@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::{AsArray as _, BooleanArray};
-use sealwright_core::{TenantId, UnixMicros};
+use sealwright_core::UnixMicros;
+use sealwright_events::HoldRegister;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{LakeError, Result};
 use crate::files::DataFile;
+use crate::held::Held;
 use crate::readers;
 use crate::rewrite::{blocking, rewrite};
-use crate::schema::{column, day_of, day_text};
+use crate::schema::{day_of, day_text};
 use crate::table::Lake;
 
 /// When and how far files are compacted.
@@ -64,8 +65,6 @@ pub struct RetentionPolicy {
     /// Days by stream; a rule holds for the stream and, when it has one segment, for all streams that
     /// start with it (`sealwright` for `sealwright.usage`). The longest match wins.
     pub streams: BTreeMap<String, u32>,
-    /// Tenants whose rows stay whatever their age: those under a legal hold.
-    pub held: BTreeSet<TenantId>,
 }
 
 impl RetentionPolicy {
@@ -87,7 +86,7 @@ pub struct RetentionReport {
     pub partitions: Vec<RetiredPartition>,
     /// Rows that went.
     pub rows_removed: u64,
-    /// Rows past their time that were kept because their tenant is held.
+    /// Rows past their time that were kept because a legal hold covers them.
     pub rows_held: u64,
     /// Whether anything was removed; false for a plan.
     pub applied: bool,
@@ -208,17 +207,21 @@ impl Lake {
 
     /// Removes the days that are past their stream's time, in whole days: a day goes when it ended more
     /// than the stream's days ago. With `apply` false it only says what would go. The files
-    /// themselves go with the next vacuum.
+    /// themselves go with the next vacuum. `holds` is asked before, and again at each commit; what it
+    /// names stays.
     ///
     /// # Errors
-    /// [`LakeError::Damaged`] names the file that cannot be read.
+    /// [`LakeError::Damaged`] names the file that cannot be read; [`LakeError::HoldsUnknown`] and
+    /// [`LakeError::Held`] when it is not certain what may go: then no more goes.
     pub async fn retain(
         &self,
         now: UnixMicros,
         policy: &RetentionPolicy,
+        holds: &dyn HoldRegister,
         apply: bool,
     ) -> Result<RetentionReport> {
         let _owner = self.own_maintenance().await?;
+        let held = Held::ask(holds).await?;
         let today = day_of(now);
         let mut report = RetentionReport {
             applied: apply,
@@ -238,56 +241,59 @@ impl Lake {
                 rows: group.iter().map(|f| f.rows).sum(),
                 bytes: group.iter().map(|f| f.bytes).sum(),
             });
-            let held: BTreeSet<String> = policy.held.iter().map(ToString::to_string).collect();
-            let (touched, free): (Vec<_>, Vec<_>) = group.iter().cloned().partition(|file| {
-                held.iter()
-                    .any(|t| file.tenants.as_ref().is_none_or(|r| r.holds(t)))
-            });
+            let (touched, free): (Vec<_>, Vec<_>) =
+                group.iter().cloned().partition(|file| held.may_touch(file));
             let removed: u64 = free.iter().map(|f| f.rows).sum();
             if apply && !free.is_empty() {
+                let _certain = held.still(holds).await?;
                 self.replace(&free, &[], true).await?;
             }
             report.rows_removed += removed;
             for file in touched {
                 let table = self.table_folder().to_owned();
-                let held = held.clone();
+                let by = held.clone();
                 let (old, kept) = blocking(move || {
-                    let count = count_held(&table, &file, &held)?;
+                    let count = count_held(&table, &file, &by)?;
                     Ok((file, count))
                 })
                 .await?;
                 report.rows_held += kept;
                 report.rows_removed += old.rows - kept;
                 if apply && kept < old.rows {
-                    self.keep_held(old, &policy.held).await?;
+                    self.keep_held(old, &held, holds).await?;
                 }
             }
         }
         Ok(report)
     }
 
-    async fn keep_held(&self, file: DataFile, held: &BTreeSet<TenantId>) -> Result<()> {
-        let held: BTreeSet<String> = held.iter().map(ToString::to_string).collect();
+    async fn keep_held(&self, file: DataFile, held: &Held, holds: &dyn HoldRegister) -> Result<()> {
+        let by = held.clone();
         let table = self.table_folder().to_owned();
         let (old, made) = blocking(move || {
             let old = [file];
             let made = rewrite(
                 &table,
                 &old,
-                Some(&|batch| {
-                    Ok(batch
-                        .column(column::TENANT)
-                        .as_string_view()
-                        .iter()
-                        .map(|t| Some(t.is_some_and(|t| held.contains(t))))
-                        .collect::<BooleanArray>())
-                }),
+                Some(&|batch| Ok(by.rows(batch, Held::COLUMNS))),
             )?;
             Ok((old, made))
         })
         .await?;
         let new: Vec<DataFile> = made.file.into_iter().collect();
+        let certain = held.still(holds).await;
+        if certain.is_err() {
+            self.forget(&new);
+        }
+        let _certain = certain?;
         self.replace_or_remove(&old, &new, true).await
+    }
+
+    /// Takes away files that belong to no state; what cannot be removed now is an orphan, which a vacuum takes.
+    pub(crate) fn forget(&self, new: &[DataFile]) {
+        for file in new {
+            let _ = fs::remove_file(self.table_folder().join(&file.path));
+        }
     }
 
     /// As `replace`; the new files are taken away again when the commit fails.
@@ -299,10 +305,7 @@ impl Lake {
     ) -> Result<()> {
         let done = self.replace(old, new, changes_data).await;
         if done.is_err() {
-            for file in new {
-                // What cannot be removed now is an orphan, which a vacuum takes.
-                let _ = fs::remove_file(self.table_folder().join(&file.path));
-            }
+            self.forget(new);
         }
         done
     }
@@ -434,16 +437,10 @@ fn bins(mut small: Vec<&DataFile>, policy: CompactPolicy) -> Vec<Vec<DataFile>> 
     bins
 }
 
-fn count_held(table: &Path, file: &DataFile, held: &BTreeSet<String>) -> Result<u64> {
+fn count_held(table: &Path, file: &DataFile, held: &Held) -> Result<u64> {
     let mut kept = 0;
-    crate::rewrite::read_batches(table, file, Some(&[column::TENANT]), |batch| {
-        kept += batch
-            .column(0)
-            .as_string_view()
-            .iter()
-            .flatten()
-            .filter(|t| held.contains(*t))
-            .count() as u64;
+    crate::rewrite::read_batches(table, file, Some(&Held::COLUMNS), |batch| {
+        kept += held.rows(&batch, [0, 1, 2]).true_count() as u64;
         Ok(())
     })?;
     Ok(kept)

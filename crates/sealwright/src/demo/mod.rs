@@ -2,6 +2,7 @@
 
 mod attack;
 pub(crate) mod data;
+mod protect;
 mod run;
 mod shape;
 pub(crate) mod tenants;

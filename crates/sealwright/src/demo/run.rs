@@ -21,6 +21,7 @@ use sealwright_telemetry::Metrics;
 
 use super::attack::{self, Pace};
 use super::data::{self, DemoEvents};
+use super::protect;
 use super::tenants::{REGIONS, TENANTS};
 use crate::installation::Installation;
 use crate::serve::Server;
@@ -93,6 +94,9 @@ pub(crate) async fn run(
         temporary: named.is_none(),
     };
     config.data.folder.clone_from(&folder.path);
+    if config.dlp.s3_access_key.is_empty() && config.dlp.folder.as_os_str().is_empty() {
+        config.dlp.folder = folder.path.join("objects");
+    }
     let metrics = Metrics::install(env!("CARGO_PKG_VERSION"))?;
     let installation = Installation::open(config).await?;
     let fresh = installation.state.access.directory().all().is_empty();
@@ -106,6 +110,7 @@ pub(crate) async fn run(
     if args.once {
         if fresh {
             show(&fill(&installation, Consumers::Here).await?, out)?;
+            protect::play(&installation, attacked(&installation)?, out).await?;
             attack::play(&installation, attacked(&installation)?, Pace::AtOnce).await?;
             installation.consume().await?;
             installation.siem.detection.tick().await?;
@@ -130,6 +135,7 @@ pub(crate) async fn run(
     let filling = async {
         if fresh {
             show(&fill(&installation, Consumers::Server).await?, out)?;
+            protect::play(&installation, attacked(&installation)?, out).await?;
             writeln!(
                 out,
                 "an attack on a workstation begins: watch {}/console/siem",

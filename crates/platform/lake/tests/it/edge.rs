@@ -8,7 +8,9 @@ use sealwright_core::{TenantId, TenantScope};
 use sealwright_lake::Lake;
 use sealwright_lake::QueryLimits;
 use sealwright_lake::api::{Erased, LakeApi, LakeScope, router};
-use sealwright_lake::cli::{EraseArgs, LakeCommand, Output, QueryArgs, RetainArgs, erased, run};
+use sealwright_lake::cli::{
+    EraseArgs, LakeCommand, Output, QueryArgs, RetainArgs, Told, erased, run,
+};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -21,7 +23,13 @@ async fn command(
     output: Output,
 ) -> (Result<bool, String>, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let answer = run(lake, &command, tenant, NOW, output, &mut out, &mut err).await;
+    let register = crate::support::Register::empty();
+    let told = Told {
+        tenant,
+        now: NOW,
+        holds: Some(&register),
+    };
+    let answer = run(lake, &command, told, output, &mut out, &mut err).await;
     (
         answer.map_err(|e| e.to_string()),
         String::from_utf8(out).unwrap(),
@@ -104,7 +112,12 @@ async fn keeping_and_erasing_by_command() {
         what: sealwright_lake::ErasureKey::Subject("user-1".to_owned()),
     };
     let report = lake
-        .erase(NOW, &erasure, std::time::Duration::from_secs(1))
+        .erase(
+            NOW,
+            &erasure,
+            &crate::support::Register::empty(),
+            std::time::Duration::from_secs(1),
+        )
         .await
         .unwrap();
     let open = !report.open_days.is_empty();

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use sealwright_lake::{CompactPolicy, Erasure, ErasureKey, ErasureReport, Lake};
+use sealwright_events::HoldError;
+use sealwright_lake::{CompactPolicy, Erasure, ErasureKey, ErasureReport, Lake, LakeError};
 
-use crate::support::{DAY, NOW, all, append, event, events, files, open, spec, tenant};
+use crate::support::{
+    DAY, NOW, Register, all, append, event, events, files, held, open, spec, tenant,
+};
 
 const SUBJECT: &str = "person-7d0f3c91@example.org";
 
@@ -34,7 +37,7 @@ async fn erase(lake: &Lake, now: sealwright_core::UnixMicros, what: ErasureKey) 
         tenant: tenant(1),
         what,
     };
-    lake.erase(now, &erasure, Duration::from_secs(5))
+    lake.erase(now, &erasure, &Register::empty(), Duration::from_secs(5))
         .await
         .unwrap()
 }
@@ -93,7 +96,7 @@ async fn a_subject_leaves_every_file() {
             tenant: tenant(n),
             what: ErasureKey::Subject(SUBJECT.to_owned()),
         };
-        lake.erase(NOW.plus(DAY), &erasure, Duration::ZERO)
+        lake.erase(NOW.plus(DAY), &erasure, &Register::empty(), Duration::ZERO)
             .await
             .unwrap();
     }
@@ -142,4 +145,64 @@ async fn named_events_are_erased_and_their_neighbours_stay() {
     }
     let nothing = erase(&lake, later, ErasureKey::Subject("nobody".to_owned())).await;
     assert_eq!((nothing.rows, nothing.files), (0, 0));
+}
+
+/// A hold on the subject, on the whole tenant, one that is opened while it works, and a register without an answer:
+/// nothing goes. A hold on somebody else does not hinder.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_not_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path()).await;
+    let wanted = events(0..200);
+    append(&lake, &[&wanted]).await;
+    let later = NOW.plus(DAY);
+    let erasure = Erasure {
+        tenant: tenant(1),
+        what: ErasureKey::Subject("user-1".to_owned()),
+    };
+    let named = Erasure {
+        tenant: tenant(1),
+        what: ErasureKey::Offsets([6].into()),
+    };
+    let broken = || Err(HoldError("no answer".to_owned()));
+    let theirs = || held(1, Some("user-1"));
+    for (what, register, unknown) in [
+        (&erasure, Register::holding(vec![theirs()]), false),
+        (&erasure, Register::holding(vec![held(1, None)]), false),
+        // Whose events these are is not known before they are read.
+        (
+            &named,
+            Register::holding(vec![held(1, Some("user-9"))]),
+            false,
+        ),
+        (&erasure, Register::saying(vec![broken()]), true),
+        // Opened between the question and the first commit.
+        (
+            &erasure,
+            Register::saying(vec![Ok(Vec::new()), Ok(vec![theirs()])]),
+            false,
+        ),
+        (
+            &erasure,
+            Register::saying(vec![Ok(Vec::new()), broken()]),
+            true,
+        ),
+    ] {
+        let error = lake
+            .erase(later, what, &register, Duration::ZERO)
+            .await
+            .unwrap_err();
+        match error {
+            LakeError::Held { .. } => assert!(!unknown, "{register:?}"),
+            LakeError::HoldsUnknown { .. } => assert!(unknown, "{register:?}"),
+            other => panic!("{other}"),
+        }
+        assert_eq!(all(&lake).await, wanted, "{register:?}");
+    }
+    let others = Register::holding(vec![held(1, Some("user-2")), held(2, None)]);
+    let done = lake
+        .erase(later, &erasure, &others, Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert!(done.rows > 0);
 }

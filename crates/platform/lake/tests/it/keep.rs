@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use sealwright_core::TenantScope;
+use sealwright_events::{HeldEvents, HoldError};
 use sealwright_lake::{CompactPolicy, EventFilter, LakeError, RetentionPolicy};
 
-use crate::support::{DAY, NOW, all, append, data_files, events, open, tenant};
+use crate::support::{DAY, NOW, Register, all, append, data_files, events, held, open, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_keeps_rows_equal() {
@@ -73,7 +74,7 @@ async fn compaction_and_appends_do_not_disturb_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retention_by_stream_keeps_held_tenants() {
+async fn retention_by_stream_keeps_what_is_held() {
     let folder = tempfile::tempdir().unwrap();
     let lake = open(folder.path()).await;
     let wanted = events(0..400);
@@ -81,11 +82,18 @@ async fn retention_by_stream_keeps_held_tenants() {
     let policy = RetentionPolicy {
         default_days: None,
         streams: [("sealwright.usage".to_owned(), 1), ("com".to_owned(), 2)].into(),
-        held: [tenant(3)].into(),
     };
-    let plan = lake.retain(NOW, &policy, false).await.unwrap();
+    let holds = Register::holding(vec![
+        held(3, None),
+        held(4, Some("user-4")),
+        HeldEvents {
+            from: Some(NOW.plus(-3 * DAY)),
+            ..held(2, None)
+        },
+    ]);
+    let plan = lake.retain(NOW, &policy, &holds, false).await.unwrap();
     assert_eq!(lake.status().rows, 400, "a plan removes nothing");
-    let done = lake.retain(NOW, &policy, true).await.unwrap();
+    let done = lake.retain(NOW, &policy, &holds, true).await.unwrap();
     assert_eq!(
         (plan.rows_removed, plan.rows_held, &plan.partitions),
         (done.rows_removed, done.rows_held, &done.partitions)
@@ -100,12 +108,48 @@ async fn retention_by_stream_keeps_held_tenants() {
                 t if t.starts_with("com.") => 2,
                 _ => i64::MAX,
             };
-            age <= limit || e.tenant == tenant(3)
+            let kept = e.tenant == tenant(3)
+                || e.tenant == tenant(4) && e.subject.as_deref() == Some("user-4")
+                || e.tenant == tenant(2) && e.time >= NOW.plus(-3 * DAY);
+            age <= limit || kept
         })
         .collect();
     assert_eq!(done.rows_removed, 400 - expected.len() as u64);
     assert!(done.rows_held > 0);
     assert_eq!(all(&lake).await, expected);
+}
+
+/// Without an answer nothing goes, and what is opened while retention works stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_removes_nothing_without_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path()).await;
+    let wanted = events(0..200);
+    append(&lake, &[&wanted]).await;
+    let policy = RetentionPolicy {
+        default_days: Some(1),
+        ..RetentionPolicy::default()
+    };
+    let broken = || Err(HoldError("no answer".to_owned()));
+    for answers in [
+        vec![broken()],
+        vec![Ok(Vec::new()), broken()],
+        vec![Ok(Vec::new()), Ok(vec![held(1, None)])],
+        vec![
+            Ok(vec![held(1, None)]),
+            Ok(vec![held(1, None), held(2, None)]),
+        ],
+    ] {
+        let register = Register::saying(answers);
+        lake.retain(NOW, &policy, &register, true)
+            .await
+            .unwrap_err();
+        assert_eq!(all(&lake).await, wanted, "{register:?}");
+    }
+    lake.retain(NOW, &policy, &Register::empty(), true)
+        .await
+        .unwrap();
+    assert!(all(&lake).await.len() < 200);
 }
 
 /// A reader that is still at work keeps its files; readers that come later do not count.

@@ -1,9 +1,10 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use sealwright_core::{Digest, ManualClock, TenantId, UnixMicros, canonical_json};
-use sealwright_events::{Consumer as _, StoredEvent};
+use sealwright_events::{Consumer as _, HeldEvents, HoldError, HoldRegister, Holds, StoredEvent};
 use sealwright_lake::{Lake, LakeWriter, WritePolicy};
 use serde_json::json;
 
@@ -135,4 +136,46 @@ pub(crate) fn data_files(folder: &Path) -> Vec<std::path::PathBuf> {
         .filter(|p| p.extension().is_some_and(|e| e == "parquet"))
         .filter(|p| !p.to_string_lossy().contains("_delta_log"))
         .collect()
+}
+
+/// A register with what it says, question by question; the last answer stands from then on.
+#[derive(Debug)]
+pub(crate) struct Register(Mutex<Vec<Result<Vec<HeldEvents>, HoldError>>>);
+
+impl Register {
+    pub(crate) fn saying(answers: Vec<Result<Vec<HeldEvents>, HoldError>>) -> Self {
+        Self(Mutex::new(answers))
+    }
+
+    pub(crate) fn holding(events: Vec<HeldEvents>) -> Self {
+        Self::saying(vec![Ok(events)])
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::holding(Vec::new())
+    }
+}
+
+#[async_trait]
+impl HoldRegister for Register {
+    async fn ask(&self) -> Result<Holds, HoldError> {
+        let mut answers = self.0.lock().unwrap();
+        let answer = if answers.len() > 1 {
+            answers.remove(0)
+        } else {
+            answers[0].clone()
+        };
+        answer.map(|events| Holds::new(events, Box::new(())))
+    }
+}
+
+/// A matter over a tenant's events.
+pub(crate) fn held(n: u128, subject: Option<&str>) -> HeldEvents {
+    HeldEvents {
+        tenant: tenant(n),
+        subject: subject.map(str::to_owned),
+        from: None,
+        to: None,
+        by: "mat_1".to_owned(),
+    }
 }

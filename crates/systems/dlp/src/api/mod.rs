@@ -10,6 +10,8 @@ mod policy;
 mod quarantine;
 mod retention;
 mod scan;
+mod treatment;
+mod upload;
 
 use std::sync::Arc;
 
@@ -39,6 +41,8 @@ impl DlpApi {
     }
 }
 
+pub use upload::proxy;
+
 /// The routes, to be merged into the server's router; `sealwright_access::http::authenticate` must be
 /// layered around them.
 pub fn router() -> OpenApiRouter<DlpApi> {
@@ -57,6 +61,7 @@ pub fn router() -> OpenApiRouter<DlpApi> {
         .routes(routes!(hold::step))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::step))
+        .routes(routes!(treatment::list))
         .routes(routes!(retention::categories))
         .routes(routes!(retention::why))
         .routes(routes!(retention::plans, retention::draft))

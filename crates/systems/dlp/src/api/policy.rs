@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{DlpApi, input};
-use crate::model::policy::{self, Policy, PolicyAction, PolicyId, PolicyMode, PolicyScope};
+use crate::model::policy::{
+    self, Original, Policy, PolicyAction, PolicyId, PolicyMode, PolicyScope,
+};
 use crate::service::policy::NewPolicy;
 
 /// A policy.
@@ -33,6 +35,8 @@ pub(super) struct PolicyAnswer {
     severity: &'static str,
     /// What is done.
     action: PolicyAction,
+    /// What becomes of the version that a redacted or encrypted one takes the place of.
+    original: Original,
     /// Whether people are told at once.
     alert: bool,
     /// Whether it is done, or only said.
@@ -58,6 +62,7 @@ impl PolicyAnswer {
             class: policy.scope.class.map(|class| class.as_str()),
             severity: policy.scope.severity.as_str(),
             action: policy.action,
+            original: policy.original,
             alert: policy.alert,
             mode: policy.mode,
             revision: policy.revision,
@@ -109,6 +114,9 @@ pub(super) struct PolicyInput {
     severity: String,
     /// What is done.
     action: PolicyAction,
+    /// What becomes of the version that a redacted or encrypted one takes the place of; `quarantine` when absent.
+    #[serde(default)]
+    original: Original,
     /// Whether people are told at once.
     #[serde(default)]
     alert: bool,
@@ -146,6 +154,7 @@ pub(super) async fn set(
             severity: policy::severity(&wanted.severity).map_err(Problem::invalid)?,
         },
         action: wanted.action,
+        original: wanted.original,
         alert: wanted.alert,
         mode: wanted.mode,
     };

@@ -10,6 +10,7 @@ mod redact;
 mod retention;
 mod scan;
 mod state;
+mod treatment;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,13 +32,14 @@ pub use redact::{RedactArgs, RedactStyle};
 pub use retention::RetentionCommand;
 pub use scan::ScanArgs;
 pub use state::{Person, Services};
+pub use treatment::TreatmentCommand;
 
 /// Find sensitive data, hold it, keep it no longer than allowed
 #[derive(Debug, Clone, Subcommand)]
 pub enum DlpCommand {
     /// Find secrets and personal, financial and health data in files; answers no (1) when something is found
     Scan(ScanArgs),
-    /// Replace what is found in texts
+    /// Replace what is found in texts and documents
     Redact(RedactArgs),
     /// What is looked for
     Detector {
@@ -64,6 +66,12 @@ pub enum DlpCommand {
         /// What about it.
         #[command(subcommand)]
         command: QuarantineCommand,
+    },
+    /// What was written anew: redacted, or encrypted
+    Treatment {
+        /// What about it.
+        #[command(subcommand)]
+        command: TreatmentCommand,
     },
     /// How long what is kept
     Retention {
@@ -98,6 +106,7 @@ impl DlpCommand {
             Self::Scan(args) if args.paths.iter().any(|path| scan::is_remote(path)) => {
                 Needs::Buckets
             }
+            Self::Redact(args) if args.needs_state() => Needs::State,
             Self::Scan(_) | Self::Redact(_) | Self::Detector { .. } => Needs::Nothing,
             _ => Needs::State,
         }
@@ -140,7 +149,7 @@ pub enum CliError {
 pub type Result<T> = std::result::Result<T, CliError>;
 
 /// What a command on files is told about the machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Machine {
     /// The present.
     pub now: UnixMicros,
@@ -150,7 +159,27 @@ pub struct Machine {
     pub key: Option<PathBuf>,
     /// The object store for `s3://` addresses, and the runtime to wait on; with [`Needs::Buckets`].
     pub buckets: Option<(Arc<dyn Buckets>, tokio::runtime::Handle)>,
+    /// Opens the stored events of a tenant, or of each; with [`Needs::Buckets`].
+    pub lake: Option<OpenLake>,
 }
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("now", &self.now)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stored events by name, each a line of JSON; of one tenant, or of every one.
+pub type OpenLake = Arc<
+    dyn Fn(
+            Option<&str>,
+        ) -> std::result::Result<Vec<(String, Box<dyn std::io::Read + Send>)>, String>
+        + Send
+        + Sync,
+>;
 
 /// Runs a command that needs nothing but files ([`Needs::Nothing`]).
 ///
@@ -187,6 +216,10 @@ pub async fn run(
         DlpCommand::Quarantine { command } => quarantine::run(services, command, output).await,
         DlpCommand::Retention { command } => retention::run(services, command, output).await,
         DlpCommand::Erasure { command } => erasure::run(services, command, output).await,
+        DlpCommand::Treatment { command } => treatment::run(services, command, output).await,
+        DlpCommand::Redact(args) if args.needs_state() => {
+            redact::run_with_state(services, args, output).await
+        }
         DlpCommand::Scan(_) | DlpCommand::Redact(_) | DlpCommand::Detector { .. } => Err(
             CliError::Usage("this command needs no data folder".to_owned()),
         ),

@@ -35,7 +35,7 @@ pub enum PlaceCommand {
     Scan {
         /// The place
         id: PlaceId,
-        /// Then take away what enforced policies say
+        /// Then do what enforced policies say
         #[arg(long)]
         enforce: bool,
     },
@@ -113,10 +113,10 @@ pub(super) async fn run(
             if let Some(bar) = &bar {
                 bar.finish_and_clear();
             }
-            let mut taken = 0;
+            let mut done = crate::jobs::Enforced::default();
             if *enforce {
                 let place = dlp.places.find(ALL, *id).await?;
-                taken = crate::jobs::enforce(dlp, &place, ACTOR).await?;
+                done = crate::jobs::enforce(dlp, &place, ACTOR).await?;
             }
             let counts = &scan.counts;
             show(
@@ -124,10 +124,10 @@ pub(super) async fn run(
                 &json!({
                     "id": scan.id, "state": scan.state, "counts": counts,
                     "reconciles": counts.reconciles(), "problem": scan.problem,
-                    "quarantined": taken,
+                    "quarantined": done.quarantined, "enforced": done,
                 }),
                 &format!(
-                    "{}: {} listed = {} whole + {} partly + {} not + {} unchanged + {} markers; {} findings; {taken} quarantined",
+                    "{}: {} listed = {} whole + {} partly + {} not + {} unchanged + {} markers; {} findings; {} quarantined, {} redacted, {} encrypted, {} wait",
                     scan.state,
                     counts.listed,
                     counts.scanned,
@@ -135,7 +135,11 @@ pub(super) async fn run(
                     counts.unscannable,
                     counts.unchanged,
                     counts.markers,
-                    counts.findings
+                    counts.findings,
+                    done.quarantined,
+                    done.redacted,
+                    done.encrypted,
+                    done.waiting
                 ),
             )?;
             if !scan.problem.is_empty() {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::state::{ACTOR, ALL, Person, Services, show};
+use super::state::{ACTOR, ALL, Person, Services, resumed, show};
 use super::{Output, Result};
 use crate::model::quarantine::QuarantineId;
 
@@ -76,15 +76,7 @@ pub(super) async fn run(
         }
         QuarantineCommand::Resume => {
             let (ended, waiting) = service.resume(ACTOR).await?;
-            show(
-                output,
-                &json!({ "ended": ended, "waiting": waiting }),
-                &format!("{ended} came to their end, {} wait", waiting.len()),
-            )?;
-            for why in &waiting {
-                output.say(why)?;
-            }
-            return Ok(waiting.is_empty());
+            return resumed(output, ended, &waiting);
         }
     };
     show(

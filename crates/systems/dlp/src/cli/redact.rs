@@ -1,19 +1,21 @@
-//! `dlp redact`: texts without what was found in them.
+//! `dlp redact`: texts and documents without what was found in them, and the way back.
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use sealwright_scan::document::{self, Kind, Limits};
-use sealwright_scan::redact::{self, Style};
-use sealwright_scan::{Options, Scanner, Source};
+use sealwright_scan::document::Limits;
+use sealwright_scan::redact::{Redacted, Redactor, Style};
+use sealwright_scan::{FingerprintKey, Options, Scanner};
 use serde_json::json;
 
+use super::state::{Person, Services};
 use super::{CliError, Machine, Output, Result, scan};
+use crate::service::redaction::About;
 use crate::service::setup::{self, SetupError};
 
-/// The largest text that is redacted.
+/// The largest document that is redacted.
 const MOST_BYTES: u64 = 256 << 20;
 
 /// What stands in place of a value.
@@ -30,10 +32,11 @@ pub enum RedactStyle {
 /// `dlp redact`
 #[derive(Debug, Clone, Args)]
 pub struct RedactArgs {
-    /// The text: plain, CSV, JSON, XML, HTML; `-` for standard input
+    /// The text or document: plain, CSV, JSON, XML, HTML, RTF, mail, DOCX, XLSX, PPTX, ODT, zip, PDF; `-` for
+    /// standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Where the redacted text is written; standard output when not given
+    /// Where the result is written; standard output when not given
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     /// What stands in place of a value
@@ -48,41 +51,125 @@ pub struct RedactArgs {
     /// The file with the key of the pseudonyms; made when it is not there
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// Keep each value enciphered in its placeholder, under the tenant's key; an entry of the ledger says so
+    #[arg(
+        long,
+        requires = "tenant",
+        requires = "reason",
+        conflicts_with = "style"
+    )]
+    pub reversible: bool,
+    /// Bring the values back that `--reversible` took out; an entry of the ledger says so
+    #[arg(long, requires = "tenant", requires = "reason",
+        conflicts_with_all = ["reversible", "style", "threshold", "detectors", "key"])]
+    pub restore: bool,
+    /// Whose key
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub by: Person,
+}
+
+impl RedactArgs {
+    /// Whether the state is needed: for the tenant's key and the ledger.
+    pub(super) const fn needs_state(&self) -> bool {
+        self.reversible || self.restore
+    }
 }
 
 pub(super) fn run(args: &RedactArgs, machine: &Machine, output: &mut Output<'_>) -> Result<bool> {
-    if args.to.as_ref() == Some(&args.file) {
-        return Err(CliError::Usage(
-            "--to names the file itself; write the redacted text beside it".to_owned(),
-        ));
-    }
-    let bytes = read(&args.file)?;
-    let name = args.file.display().to_string();
-    let mut options = Options::new(scan::key(args.key.as_ref(), machine, output)?);
-    options.min_confidence = args.threshold;
-    // A line that says `allow` is no reason to hand the value out.
-    options.inline_allow = false;
-    let scanner = Scanner::new(setup::detectors(&args.detectors, false)?, options)?;
-    let head = bytes.get(..bytes.len().min(4_096)).unwrap_or_default();
-    let kind = document::scan(&scanner, &name, head, &Limits::default()).kind;
-    if !matches!(kind, Kind::Text | Kind::Xml | Kind::Html | Kind::Empty) {
-        return Err(CliError::Usage(format!(
-            "{name} is {}; only texts are redacted (plain, CSV, JSON, XML, HTML in UTF-8)",
-            kind.as_str()
-        )));
-    }
+    let (bytes, name) = given(args)?;
+    let key = scan::key(args.key.as_ref(), machine, output)?;
+    let scanner = scanner(args, key)?;
     let style = match args.style {
         RedactStyle::Placeholder => Style::Placeholder,
         RedactStyle::Pseudonym => Style::Pseudonym,
         RedactStyle::Form => Style::FormatPreserving,
     };
-    let done = redact::text(&scanner, &Source::file(&name), &bytes, style)
+    let done = Redactor::new(&scanner, style)
+        .limits(limits())
+        .document(&name, &bytes)
         .map_err(|error| CliError::Usage(format!("{name}: {error}")))?;
-    match &args.to {
-        None => output.out.write_all(&done.bytes)?,
-        Some(to) => write(to, &done.bytes)?,
+    give(args, &done, output)
+}
+
+/// With `--reversible` and `--restore`: the key is a tenant's, and the ledger knows of it before the result is
+/// given.
+pub(super) async fn run_with_state(
+    services: &Services,
+    args: &RedactArgs,
+    output: &mut Output<'_>,
+) -> Result<bool> {
+    let (bytes, name) = given(args)?;
+    let tenant = services.tenant(args.tenant.as_deref().unwrap_or_default())?;
+    let actor = args.by.actor();
+    let about = About {
+        tenant,
+        name: &name,
+        reason: args.reason.as_deref().unwrap_or_default(),
+        actor: &actor,
+    };
+    if args.restore {
+        let done = services.dlp.redaction.restore(about, &bytes).await?;
+        put(args, &done.bytes, output)?;
+        let told = json!({ "restored": done.restored, "refused": done.refused });
+        output.say(&if output.is_json() {
+            told.to_string()
+        } else {
+            format!(
+                "restored {} values; {} are of another key",
+                done.restored, done.refused
+            )
+        })?;
+        return Ok(done.refused == 0);
     }
-    output.out.flush()?;
+    // Fingerprints are not shown, so their key is of no consequence here.
+    let key = services.dlp.keys.of(tenant).await?;
+    let scanner = scanner(args, key)?;
+    let done = services.dlp.redaction.hide(about, &scanner, &bytes).await?;
+    give(args, &done, output)
+}
+
+fn given(args: &RedactArgs) -> Result<(Vec<u8>, String)> {
+    if args.to.as_ref() == Some(&args.file) {
+        return Err(CliError::Usage(
+            "--to names the file itself; write the result beside it".to_owned(),
+        ));
+    }
+    Ok((read(&args.file)?, args.file.display().to_string()))
+}
+
+fn limits() -> Limits {
+    Limits {
+        expanded: MOST_BYTES,
+        entry: MOST_BYTES,
+        ..Limits::default()
+    }
+}
+
+fn scanner(args: &RedactArgs, key: FingerprintKey) -> Result<Scanner> {
+    let mut options = Options::new(key);
+    options.min_confidence = args.threshold;
+    // A line that says `allow` is no reason to hand the value out.
+    options.inline_allow = false;
+    let detectors = setup::detectors(&args.detectors, false)?;
+    Ok(Scanner::new(detectors, options)?)
+}
+
+fn put(args: &RedactArgs, bytes: &[u8], output: &mut Output<'_>) -> Result<()> {
+    match &args.to {
+        None => output.out.write_all(bytes)?,
+        Some(to) => write(to, bytes)?,
+    }
+    Ok(output.out.flush()?)
+}
+
+fn give(args: &RedactArgs, done: &Redacted, output: &mut Output<'_>) -> Result<bool> {
+    put(args, &done.bytes, output)?;
     let total: u64 = done.replaced.values().sum();
     if output.is_json() {
         output.say(&json!({ "replaced": total, "by_detector": done.replaced }).to_string())?;

@@ -9,15 +9,17 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use indicatif::{ProgressBar, ProgressStyle};
+use sealwright_scan::document::Outcome;
 use sealwright_scan::report::{self, Coverage};
 use sealwright_scan::{Finding, Options, Scanner, preview};
 
 use super::{CliError, Form, Machine, Output, Result};
 use crate::model::{AllowList, Baseline};
 use crate::service::bucket::Walk;
-use crate::service::files::{self, Commit, Effort, Event, Item, Progress};
+use crate::service::files::{self, Body, Commit, Effort, Event, Item, Progress};
 use crate::service::git;
 use crate::service::setup::{self, KeySource};
+use crate::service::table;
 
 /// The largest allow list or baseline.
 const MOST_LIST_BYTES: u64 = 512 << 20;
@@ -27,7 +29,8 @@ const MOST_SARIF: usize = 200_000;
 /// `dlp scan`
 #[derive(Debug, Clone, Args)]
 pub struct ScanArgs {
-    /// Files, folders, `-` for standard input, s3://BUCKET/PREFIX; repositories with --git
+    /// Files, folders, `-` for standard input, s3://BUCKET/PREFIX, postgres://HOST/DATABASE[#SCHEMA[.TABLE]],
+    /// lake:[TENANT]; repositories with --git
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Show what was found itself, not only where
@@ -60,6 +63,9 @@ pub struct ScanArgs {
     /// Of buckets, older versions too
     #[arg(long)]
     pub versions: bool,
+    /// Of tables, about so many rows in a hundred; they end as partly
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub sample: Option<f64>,
     /// The file with the key of the fingerprints; made when it is not there
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
@@ -79,6 +85,15 @@ fn threshold(text: &str) -> std::result::Result<f32, String> {
         Ok(number)
     } else {
         Err("give a number from 0 to 1".to_owned())
+    }
+}
+
+fn percent(text: &str) -> std::result::Result<f64, String> {
+    let number: f64 = text.parse().unwrap_or(0.0);
+    if number > 0.0 && number <= 100.0 {
+        Ok(number)
+    } else {
+        Err("give a number above 0 and up to 100".to_owned())
     }
 }
 
@@ -190,7 +205,7 @@ pub(super) fn run(args: &ScanArgs, machine: &Machine, output: &mut Output<'_>) -
         let (remote, local): (Vec<_>, Vec<_>) =
             args.paths.iter().cloned().partition(|path| is_remote(path));
         local_paths = local;
-        Box::new(files::walk(&local_paths, &is_skipped).chain(buckets(&remote, args, machine)?))
+        Box::new(files::walk(&local_paths, &is_skipped).chain(elsewhere(&remote, args, machine)?))
     };
     let mut shown = Shown {
         args,
@@ -250,26 +265,57 @@ fn same(path: &str, name: &str) -> bool {
     path.trim_end_matches('/') == name.trim_end_matches('/')
 }
 
-/// Whether a path is the address of a bucket.
+/// Whether a path is the address of a bucket, a database or the lake.
 pub(super) fn is_remote(path: &std::path::Path) -> bool {
-    path.to_string_lossy().starts_with("s3://")
+    let text = path.to_string_lossy();
+    text.starts_with("s3://") || text.starts_with(LAKE) || table::is_address(&text)
 }
 
-fn buckets(
+/// How the address of the lake begins.
+const LAKE: &str = "lake:";
+
+fn elsewhere(
     addresses: &[PathBuf],
     args: &ScanArgs,
     machine: &Machine,
 ) -> Result<Box<dyn Iterator<Item = Item> + Send>> {
-    let mut all = Vec::new();
+    let mut all: Vec<Box<dyn Iterator<Item = Item> + Send>> = Vec::new();
     for address in addresses {
         let (buckets, handle) = machine
             .buckets
             .clone()
             .ok_or_else(|| CliError::Usage("no object store is configured".to_owned()))?;
         let text = address.to_string_lossy();
+        // An address may hold a password.
+        let shown = if table::is_address(&text) {
+            table::shown(&text)
+        } else {
+            text.to_string()
+        };
+        let wrong = |why: String| CliError::Usage(format!("{shown}: {why}"));
+        if table::is_address(&text) {
+            let items = table::items(&handle, &text, args.sample)
+                .map_err(|error| wrong(error.to_string()))?;
+            all.push(Box::new(items.into_iter()));
+            continue;
+        }
+        if let Some(tenant) = text.strip_prefix(LAKE) {
+            let open = machine
+                .lake
+                .as_ref()
+                .ok_or_else(|| wrong("there is no lake here".to_owned()))?;
+            let tenant = Some(tenant).filter(|tenant| !tenant.is_empty());
+            let items = open(tenant).map_err(wrong)?.into_iter();
+            all.push(Box::new(items.map(|(name, body)| Item {
+                name: name.into(),
+                note: None,
+                body: Body::Stream(body),
+            })));
+            continue;
+        }
         let walk = Walk::new(buckets, handle, &text, args.versions)
             .ok_or_else(|| CliError::Usage(format!("{text}: give s3://BUCKET/PREFIX")))?;
-        all.push(walk);
+        all.push(Box::new(walk));
     }
     Ok(Box::new(all.into_iter().flatten()))
 }
@@ -331,7 +377,16 @@ impl Shown<'_, '_> {
                 }
             }
             Event::Skipped { .. } => {}
-            Event::End { name, report, .. } => self.coverage.add(&name, &report),
+            Event::End {
+                name, mut report, ..
+            } => {
+                if let Some(percent) = self.args.sample.filter(|_| table::is_address(&name)) {
+                    report.outcome = Outcome::Partly {
+                        reason: format!("a sample of {percent} % of its rows"),
+                    };
+                }
+                self.coverage.add(&name, &report);
+            }
             Event::Unreadable { name, why, .. } => {
                 self.coverage.unreadable(&name, &why);
                 let named = self

@@ -75,6 +75,19 @@ pub(super) fn show(output: &mut Output<'_>, value: &Value, text: &str) -> Result
     }
 }
 
+/// What became of work that was under way; the answer is no while something waits.
+pub(super) fn resumed(output: &mut Output<'_>, ended: u64, waiting: &[String]) -> Result<bool> {
+    show(
+        output,
+        &json!({ "ended": ended, "waiting": waiting }),
+        &format!("{ended} came to their end, {} wait", waiting.len()),
+    )?;
+    for why in waiting {
+        output.say(why)?;
+    }
+    Ok(waiting.is_empty())
+}
+
 pub(super) async fn findings(services: &Services, output: &mut Output<'_>) -> Result<bool> {
     let filter = FindingFilter {
         state: Some(crate::model::finding::FindingState::Open),

@@ -8,8 +8,9 @@ pub mod plan;
 pub mod policy;
 pub mod quarantine;
 pub mod retention;
+pub mod treatment;
 
 pub use allow::{AllowList, Baseline};
 pub use policy::{
-    Decision, Policy, PolicyAction, PolicyId, PolicyMode, PolicyScope, built_in, decide,
+    Decision, Original, Policy, PolicyAction, PolicyId, PolicyMode, PolicyScope, built_in, decide,
 };

@@ -34,7 +34,7 @@ impl ObjectId {
 impl std::fmt::Display for ObjectId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "s3://{}/{}", self.bucket, self.key)?;
-        if self.version == NO_VERSION {
+        if self.version == NO_VERSION || self.version.is_empty() {
             Ok(())
         } else {
             write!(f, "?versionId={}", self.version)

@@ -72,6 +72,36 @@ impl PolicyMode {
     }
 }
 
+/// What becomes of the version that a redacted or encrypted one takes the place of. Nothing becomes of it while
+/// something holds it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = PolicyOriginal)]
+pub enum Original {
+    /// It stays, as an older version.
+    Keep,
+    /// It goes into quarantine, where the place has one; else it stays.
+    #[default]
+    Quarantine,
+    /// It is erased.
+    Erase,
+}
+
+impl Original {
+    /// Every fate.
+    pub const ALL: [Self; 3] = [Self::Keep, Self::Quarantine, Self::Erase];
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Quarantine => "quarantine",
+            Self::Erase => "erase",
+        }
+    }
+}
+
 macro_rules! by_name {
     ($($type:ty, $what:literal);* $(;)?) => {$(
         impl ::std::fmt::Display for $type {
@@ -97,6 +127,7 @@ pub(crate) use by_name;
 by_name! {
     PolicyAction, "action";
     PolicyMode, "mode";
+    Original, "fate of an original";
 }
 
 /// The class of a word.
@@ -166,6 +197,8 @@ pub struct Policy {
     pub scope: PolicyScope,
     /// What is done.
     pub action: PolicyAction,
+    /// What becomes of the version that a redacted or encrypted one takes the place of.
+    pub original: Original,
     /// Whether people are told at once.
     pub alert: bool,
     /// Whether it is done, or only said.
@@ -183,6 +216,8 @@ pub struct Policy {
 pub struct Decision {
     /// The action.
     pub action: PolicyAction,
+    /// What becomes of the version that a redacted or encrypted one takes the place of.
+    pub original: Original,
     /// Whether people are told at once.
     pub alert: bool,
     /// Whether it is done, or only said.
@@ -204,6 +239,7 @@ pub const fn built_in(severity: Severity) -> Decision {
     };
     Decision {
         action,
+        original: Original::Quarantine,
         alert,
         mode: PolicyMode::DryRun,
         policy: None,
@@ -244,6 +280,7 @@ pub fn decide(
             || built_in(severity),
             |policy| Decision {
                 action: policy.action,
+                original: policy.original,
                 alert: policy.alert,
                 mode: policy.mode,
                 policy: Some(policy.id),
@@ -266,6 +303,7 @@ mod tests {
                 severity: Severity::High,
             },
             action: PolicyAction::Quarantine,
+            original: Original::Quarantine,
             alert: false,
             mode: PolicyMode::Enforce,
             revision: 1,

@@ -9,6 +9,7 @@ mod policy;
 mod quarantine;
 mod retention;
 mod scan;
+mod treatment;
 mod visit;
 
 use std::sync::Arc;
@@ -34,12 +35,13 @@ pub struct DlpPages {
 }
 
 /// The pages, as tabs.
-const TABS: [(&str, &str); 8] = [
+const TABS: [(&str, &str); 9] = [
     ("Overview", "/console/dlp"),
     ("Findings", "/console/dlp/findings"),
     ("Scans", "/console/dlp/scans"),
     ("Holds", "/console/dlp/holds"),
     ("Quarantine", "/console/dlp/quarantine"),
+    ("Treatments", "/console/dlp/treatments"),
     ("Retention", "/console/dlp/retention"),
     ("Policies", "/console/dlp/policies"),
     ("Detectors", "/console/dlp/detectors"),
@@ -65,6 +67,7 @@ impl DlpPages {
                 "/console/dlp/quarantine/{id}/{step}",
                 post(quarantine::step),
             )
+            .route("/console/dlp/treatments", get(treatment::list))
             .route("/console/dlp/retention", get(retention::list))
             .route("/console/dlp/retention/plans/{id}", get(retention::plan))
             .route(

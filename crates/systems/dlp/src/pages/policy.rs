@@ -15,15 +15,24 @@ use sealwright_web::{Crumb, Flash, Markup, Page};
 use super::detector;
 use super::visit::{Answer, Visit, shown};
 use crate::model::policy::{self, PolicyScope, SEVERITIES, built_in};
-use crate::model::{PolicyAction, PolicyMode};
+use crate::model::{Original, PolicyAction, PolicyMode};
 use crate::service::DlpError;
 use crate::service::policy::NewPolicy;
 
 const ACTIONS: [(&str, &str); 4] = [
     ("audit", "audit: note it"),
     ("redact", "redact: take the values out"),
-    ("encrypt", "encrypt: demand encryption at rest"),
+    (
+        "encrypt",
+        "encrypt: write the object anew, encrypted at rest",
+    ),
     ("quarantine", "quarantine: take the object away"),
+];
+
+const ORIGINALS: [(&str, &str); 3] = [
+    ("quarantine", "quarantine: it is taken away"),
+    ("keep", "keep: it stays as an older version"),
+    ("erase", "erase: it goes for good"),
 ];
 
 fn mode(mode: PolicyMode) -> Badge {
@@ -57,6 +66,7 @@ async fn page(visit: &Visit, refused: Option<&(Fields, String)>) -> Answer {
         Column::text("class", "Class"),
         Column::text("severity", "Severity"),
         Column::text("action", "Action"),
+        Column::text("original", "The original"),
         Column::text("alert", "People are told"),
         Column::text("mode", "Mode"),
         Column::text("changed_by", "Changed by"),
@@ -79,6 +89,7 @@ async fn page(visit: &Visit, refused: Option<&(Fields, String)>) -> Answer {
             Cell::text(scope.class.map_or("all", |class| class.as_str())),
             Cell::badge(&detector::badge(scope.severity)),
             Cell::text(one.action.as_str()),
+            Cell::text(one.original.as_str()),
             Cell::text(told(one.alert)),
             Cell::badge(&mode(one.mode)),
             Cell::text(&one.changed_by),
@@ -189,6 +200,15 @@ fn form(visit: &Visit, typed: Option<&Fields>) -> Form {
     .field(Field::select("action", "Action", &ACTIONS).value(value("action")))
     .field(
         Field::select(
+            "original",
+            "The original of a redacted or encrypted object",
+            &ORIGINALS,
+        )
+        .value(value("original"))
+        .hint("Nothing happens to it while something holds it."),
+    )
+    .field(
+        Field::select(
             "alert",
             "People are told",
             &[("no", "no"), ("yes", "at once")],
@@ -264,6 +284,9 @@ fn read(
                 severity: policy::severity(text("severity"))?,
             },
             action: text("action").parse::<PolicyAction>()?,
+            original: fields
+                .filled("original")
+                .map_or(Ok(Original::Quarantine), |text| text.parse())?,
             alert: text("alert") == "yes",
             mode: text("mode").parse::<PolicyMode>()?,
         })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sealwright_core::Clock;
 use sealwright_ledger::Ledger;
+use sealwright_notify::Outbox;
 use sealwright_store::Store;
 
 use super::DlpError;
@@ -16,8 +17,12 @@ use super::key::{KeyService, Seal};
 use super::place::PlaceService;
 use super::policy::PolicyService;
 use super::quarantine::QuarantineService;
+use super::redaction::RedactionService;
+use super::register::HoldBook;
 use super::retention::RetentionService;
 use super::scan::ScanService;
+use super::treatment::{TreatmentParts, TreatmentService};
+use super::upload::{UploadParts, UploadService, WhenDown};
 
 /// What the interfaces, pages, commands and jobs work with.
 #[derive(Debug, Clone)]
@@ -32,12 +37,22 @@ pub struct Dlp {
     pub findings: FindingService,
     /// Matters.
     pub holds: HoldService,
+    /// What of the stored events must stay.
+    pub register: Arc<HoldBook>,
     /// What was taken away.
     pub quarantine: QuarantineService,
+    /// What was written anew.
+    pub treatments: TreatmentService,
+    /// The tenants' keys.
+    pub keys: KeyService,
+    /// Values that are taken out and come back.
+    pub redaction: RedactionService,
     /// Plans and erasures.
     pub retention: RetentionService,
-    /// Uploads.
+    /// Uploads that are asked about.
     pub gate: GateService,
+    /// Uploads that go through the gate.
+    pub uploads: UploadService,
 }
 
 /// What they are made of.
@@ -51,10 +66,14 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The object store.
     pub buckets: Arc<dyn Buckets>,
+    /// Tells people.
+    pub outbox: Arc<dyn Outbox>,
     /// Seals the tenants' keys.
     pub seal: Arc<dyn Seal>,
     /// Threads of a scan.
     pub threads: usize,
+    /// What happens to uploads while the gate gives no answer.
+    pub gate_down: WhenDown,
 }
 
 impl Dlp {
@@ -66,11 +85,18 @@ impl Dlp {
         let (store, ledger, clock) = (&parts.store, &parts.ledger, &parts.clock);
         let buckets = &parts.buckets;
         let keys = KeyService::new(store.clone(), Arc::clone(clock), Arc::clone(&parts.seal));
-        let detection = Detection::new(keys)?;
+        let redaction = RedactionService::new(
+            store.clone(),
+            Arc::clone(ledger),
+            Arc::clone(clock),
+            keys.clone(),
+        );
+        let detection = Detection::new(keys.clone())?;
+        let outbox = || Arc::clone(&parts.outbox);
         let three = || (store.clone(), Arc::clone(ledger), Arc::clone(clock));
         let holds = {
             let (store, ledger, clock) = three();
-            HoldService::new(store, ledger, clock, Arc::clone(buckets))
+            HoldService::new(store, ledger, clock, Arc::clone(buckets), outbox())
         };
         let places = {
             let (store, ledger, clock) = three();
@@ -87,17 +113,45 @@ impl Dlp {
                 ledger,
                 clock,
                 Arc::clone(buckets),
+                outbox(),
                 detection.clone(),
                 parts.threads,
             )
         };
         let quarantine = {
             let (store, ledger, clock) = three();
-            QuarantineService::new(store, ledger, clock, Arc::clone(buckets), holds.clone())
+            QuarantineService::new(
+                store,
+                ledger,
+                clock,
+                Arc::clone(buckets),
+                outbox(),
+                holds.clone(),
+            )
+        };
+        let treatments = {
+            let (store, ledger, clock) = three();
+            TreatmentService::new(TreatmentParts {
+                store,
+                ledger,
+                clock,
+                buckets: Arc::clone(buckets),
+                outbox: outbox(),
+                detection: detection.clone(),
+                holds: holds.clone(),
+                quarantine: quarantine.clone(),
+            })
         };
         let retention = {
             let (store, ledger, clock) = three();
-            RetentionService::new(store, ledger, clock, Arc::clone(buckets), holds.clone())?
+            RetentionService::new(
+                store,
+                ledger,
+                clock,
+                Arc::clone(buckets),
+                outbox(),
+                holds.clone(),
+            )?
         };
         let findings = {
             let (store, ledger, clock) = three();
@@ -105,7 +159,21 @@ impl Dlp {
         };
         let gate = {
             let (store, ledger, clock) = three();
-            GateService::new(store, ledger, clock, detection)
+            GateService::new(store, ledger, clock, outbox(), detection.clone())
+        };
+        let uploads = {
+            let (store, ledger, clock) = three();
+            UploadService::new(UploadParts {
+                store,
+                ledger,
+                clock,
+                buckets: Arc::clone(buckets),
+                gate: gate.clone(),
+                detection,
+                holds: holds.clone(),
+                quarantine: quarantine.clone(),
+                down: parts.gate_down,
+            })
         };
         Ok(Self {
             policies,
@@ -113,9 +181,14 @@ impl Dlp {
             scans,
             findings,
             holds,
+            register: Arc::new(HoldBook::new(store.clone(), Arc::clone(clock))),
             quarantine,
+            treatments,
+            redaction,
+            keys,
             retention,
             gate,
+            uploads,
         })
     }
 }

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::DlpError;
 use super::retention::RetentionService;
+use crate::model::object::TAG_PERSON;
 use crate::model::plan::{Erasure, ErasureId, PlanState};
-use crate::store::retention as rows;
+use crate::store::{quarantine as quarantines, retention as rows};
 use crate::verify::{CERTIFICATE, ENTRY_ACTION};
 
 impl RetentionService {
@@ -109,7 +110,7 @@ impl RetentionService {
                 "no plan of this request was run yet".to_owned(),
             ));
         }
-        let left: Vec<String> = self
+        let mut left: Vec<String> = self
             .look(one.tenant)
             .await?
             .into_iter()
@@ -118,11 +119,18 @@ impl RetentionService {
                 // Tags that cannot be read may be the person's.
                 looked
                     .facts
-                    .tag(crate::model::object::TAG_PERSON)
+                    .tag(TAG_PERSON)
                     .map_or(true, |tag| tag == Some(one.person.as_str()))
             })
             .map(|looked| looked.facts.id.to_string())
             .collect();
+        // What was taken away is the person's all the same: it is released or it stays, and is said to be there.
+        let away = quarantines::there(store, one.tenant).await?;
+        left.extend(
+            away.iter()
+                .filter(|away| away.tags.get(TAG_PERSON) == Some(&one.person))
+                .map(|away| away.copy.to_string()),
+        );
         if !left.is_empty() {
             let some: Vec<_> = left.iter().take(5).cloned().collect();
             return Err(DlpError::Conflict(format!(

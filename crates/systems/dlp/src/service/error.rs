@@ -39,6 +39,9 @@ pub enum DlpError {
     /// Detectors that do not work.
     #[error(transparent)]
     Detector(#[from] sealwright_scan::DetectorError),
+    /// The scanner gave no answer.
+    #[error("the gate gives no answer: {0}")]
+    Unanswered(String),
     /// Something of the machine: a thread, a key.
     #[error("{0}")]
     Internal(String),
@@ -63,6 +66,10 @@ impl From<DlpError> for Problem {
                 "Changed since it was read",
                 text,
             ),
+            DlpError::Unanswered(_) => {
+                tracing::error!(error = %text, "data-loss prevention: the upload gate");
+                Self::unavailable("the gate gives no answer; your own rule for that decides")
+            }
             DlpError::Bucket(BucketError::Missing(_)) => Self::not_found(text),
             DlpError::Bucket(_) => {
                 tracing::warn!(error = %text, "data-loss prevention: the object store");

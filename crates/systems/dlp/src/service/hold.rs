@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use sealwright_core::{Clock, Digest, TenantId, TenantScope};
 use sealwright_ledger::{EntryDraft, Ledger};
+use sealwright_notify::Outbox;
 use sealwright_store::{Store, Tx};
 use serde_json::{Value, json};
 
-use super::DlpError;
 use super::bucket::{BucketError, Buckets, Head, Tags};
 use super::place::PlaceService;
+use super::register::MATTERS;
+use super::{DlpError, tell};
 use crate::model::finding::Place;
 use crate::model::hold::{Matter, MatterId, MatterScope, MatterState, MatterStep, Protection};
 use crate::model::object::{Facts, ObjectId, TAG_HELD};
@@ -23,6 +25,7 @@ pub struct HoldService {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     buckets: Arc<dyn Buckets>,
+    outbox: Arc<dyn Outbox>,
     places: PlaceService,
 }
 
@@ -77,6 +80,7 @@ impl HoldService {
         ledger: Arc<Ledger>,
         clock: Arc<dyn Clock>,
         buckets: Arc<dyn Buckets>,
+        outbox: Arc<dyn Outbox>,
     ) -> Self {
         Self {
             places: PlaceService::new(store.clone(), Arc::clone(&ledger), Arc::clone(&clock)),
@@ -84,6 +88,7 @@ impl HoldService {
             ledger,
             clock,
             buckets,
+            outbox,
         }
     }
 
@@ -163,6 +168,7 @@ impl HoldService {
             revision: 1,
         };
         let mut tx = self.store.begin().await?;
+        tx.lock(MATTERS).await?;
         self.alone(&mut tx, matter.tenant).await?;
         rows::put(&mut tx, &matter).await?;
         self.record(&mut tx, None, &matter, "dlp.matter.open", actor)
@@ -188,6 +194,7 @@ impl HoldService {
         let before = rows::find(&mut tx, scope, id)
             .await?
             .ok_or_else(|| DlpError::NotFound(format!("the matter {id}")))?;
+        tx.lock(MATTERS).await?;
         self.alone(&mut tx, before.tenant).await?;
         // Read again: somebody may have come first while the lock was waited for.
         let before = rows::find(&mut tx, scope, id).await?.unwrap_or(before);
@@ -482,6 +489,10 @@ impl HoldService {
                     }));
                 self.ledger.record(&mut tx, &entry).await?;
             }
+        }
+        if !problem.is_empty() {
+            let message = tell::unprotected(facts.tenant, &facts.id, &problem);
+            self.outbox.enqueue(&mut tx, &message).await?;
         }
         tx.commit().await?;
         self.ledger.nudge();

@@ -14,9 +14,15 @@ pub mod key;
 pub mod place;
 pub mod policy;
 pub mod quarantine;
+pub mod redaction;
+pub mod register;
 pub mod retention;
 pub mod scan;
 pub mod setup;
+pub mod table;
+mod tell;
+pub mod treatment;
+pub mod upload;
 
 pub use all::{Dlp, Parts};
 pub use error::DlpError;

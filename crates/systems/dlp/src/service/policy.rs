@@ -8,7 +8,7 @@ use sealwright_store::{Store, StoreError};
 use serde_json::{Value, json};
 
 use super::DlpError;
-use crate::model::{Policy, PolicyAction, PolicyId, PolicyMode, PolicyScope};
+use crate::model::{Original, Policy, PolicyAction, PolicyId, PolicyMode, PolicyScope};
 use crate::store::policy as rows;
 
 /// Keeps policies.
@@ -26,6 +26,8 @@ pub struct NewPolicy {
     pub scope: PolicyScope,
     /// What is done.
     pub action: PolicyAction,
+    /// What becomes of the version that a redacted or encrypted one takes the place of.
+    pub original: Original,
     /// Whether people are told at once.
     pub alert: bool,
     /// Whether it is done, or only said.
@@ -89,6 +91,7 @@ impl PolicyService {
                 .map_or_else(|| PolicyId::new(now), |policy| policy.id),
             scope: new.scope,
             action: new.action,
+            original: new.original,
             alert: new.alert,
             mode: new.mode,
             revision: before.as_ref().map_or(1, |policy| policy.revision + 1),
@@ -146,6 +149,7 @@ fn state(policy: &Policy) -> Value {
         "class": policy.scope.class,
         "severity": policy.scope.severity,
         "action": policy.action,
+        "original": policy.original,
         "alert": policy.alert,
         "mode": policy.mode,
         "revision": policy.revision,

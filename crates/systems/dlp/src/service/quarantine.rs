@@ -6,13 +6,14 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use sealwright_core::{Clock, Digest, TenantScope};
 use sealwright_ledger::{EntryDraft, Ledger};
+use sealwright_notify::Outbox;
 use sealwright_store::Store;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::DlpError;
-use super::bucket::{BucketError, Buckets};
+use super::bucket::{BucketError, Buckets, Tags};
 use super::hold::{Deleted, HoldService, Protected};
+use super::{DlpError, tell};
 use crate::model::finding::Place;
 use crate::model::object::{Facts, ObjectId, TAG_HELD};
 use crate::model::quarantine::{Quarantine, QuarantineId, QuarantineStep, TAG_QUARANTINE};
@@ -25,7 +26,21 @@ pub struct QuarantineService {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     buckets: Arc<dyn Buckets>,
+    outbox: Arc<dyn Outbox>,
     holds: HoldService,
+}
+
+/// What the gate held.
+pub(super) struct Admitted<'a> {
+    pub id: QuarantineId,
+    pub place: &'a Place,
+    /// Where it would have gone; it has no version.
+    pub source: ObjectId,
+    pub tags: &'a Tags,
+    pub copy: ObjectId,
+    pub sha256: Digest,
+    pub reason: String,
+    pub actor: &'a str,
 }
 
 impl QuarantineService {
@@ -36,6 +51,7 @@ impl QuarantineService {
         ledger: Arc<Ledger>,
         clock: Arc<dyn Clock>,
         buckets: Arc<dyn Buckets>,
+        outbox: Arc<dyn Outbox>,
         holds: HoldService,
     ) -> Self {
         Self {
@@ -43,6 +59,7 @@ impl QuarantineService {
             ledger,
             clock,
             buckets,
+            outbox,
             holds,
         }
     }
@@ -125,6 +142,34 @@ impl QuarantineService {
         Ok(one)
     }
 
+    /// Takes in what the gate held: there never was a version at its place, and its copy is here already.
+    ///
+    /// # Errors
+    /// From the state.
+    pub(super) async fn admit(&self, held: Admitted<'_>) -> Result<(), DlpError> {
+        let now = self.clock.now();
+        let one = Quarantine {
+            id: held.id,
+            tenant: held.place.tenant,
+            source: held.source,
+            etag: String::new(),
+            tags: held.tags.clone(),
+            copy: held.copy,
+            back_version: String::new(),
+            sha256: held.sha256.to_string(),
+            step: QuarantineStep::Quarantined,
+            reason: held.reason,
+            problem: String::new(),
+            begun_by: held.actor.to_owned(),
+            begun_at: now,
+            release_asked_by: None,
+            released_by: None,
+            changed_at: now,
+        };
+        let tx = self.store.begin().await?;
+        self.note(tx, &one, held.actor).await
+    }
+
     async fn note(
         &self,
         mut tx: sealwright_store::Tx,
@@ -140,6 +185,14 @@ impl QuarantineService {
                 "sha256": one.sha256, "reason": one.reason,
             }));
         self.ledger.record(&mut tx, &entry).await?;
+        if matches!(
+            one.step,
+            QuarantineStep::Quarantined | QuarantineStep::Released
+        ) {
+            self.outbox
+                .enqueue(&mut tx, &tell::quarantined(one))
+                .await?;
+        }
         tx.commit().await?;
         self.ledger.nudge();
         Ok(())
@@ -407,14 +460,8 @@ impl QuarantineService {
         Ok(true)
     }
 
-    /// SHA-256 of a version's bytes.
     async fn hash(&self, id: &ObjectId) -> Result<Digest, BucketError> {
-        let mut chunks = self.buckets.get(id).await?;
-        let mut hasher = Sha256::new();
-        while let Some(piece) = chunks.try_next().await? {
-            hasher.update(&piece);
-        }
-        Ok(Digest(hasher.finalize().into()))
+        hash(self.buckets.as_ref(), id).await
     }
 
     /// Every matter that holds one version holds the other too.
@@ -446,6 +493,16 @@ impl QuarantineService {
             Some(why) => Err(DlpError::Conflict(format!("the hold of the copy: {why}"))),
         }
     }
+}
+
+/// SHA-256 of a version's bytes.
+pub(super) async fn hash(buckets: &dyn Buckets, id: &ObjectId) -> Result<Digest, BucketError> {
+    let mut chunks = buckets.get(id).await?;
+    let mut hasher = Sha256::new();
+    while let Some(piece) = chunks.try_next().await? {
+        hasher.update(&piece);
+    }
+    Ok(Digest(hasher.finalize().into()))
 }
 
 fn back(one: &Quarantine) -> ObjectId {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use sealwright_core::{Clock, TenantId, TenantScope, UnixMicros};
 use sealwright_ledger::{EntryDraft, Ledger};
+use sealwright_notify::Outbox;
 use sealwright_store::Store;
 use serde_json::json;
 
-use super::DlpError;
 use super::bucket::{Buckets, Listed};
 use super::hold::{Deleted, HoldService};
 use super::place::PlaceService;
+use super::{DlpError, tell};
 use crate::model::finding::Place;
 use crate::model::object::{Facts, ObjectId, TAG_CATEGORY, TAG_PERSON, TAG_TIER};
 use crate::model::plan::{
@@ -33,6 +34,7 @@ pub struct RetentionService {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     buckets: Arc<dyn Buckets>,
+    outbox: Arc<dyn Outbox>,
     holds: HoldService,
     places: PlaceService,
     categories: Arc<Categories>,
@@ -67,6 +69,7 @@ impl RetentionService {
         ledger: Arc<Ledger>,
         clock: Arc<dyn Clock>,
         buckets: Arc<dyn Buckets>,
+        outbox: Arc<dyn Outbox>,
         holds: HoldService,
     ) -> Result<Self, DlpError> {
         Ok(Self {
@@ -76,6 +79,7 @@ impl RetentionService {
             ledger,
             clock,
             buckets,
+            outbox,
             holds,
         })
     }
@@ -424,6 +428,8 @@ impl RetentionService {
                 .tenant(plan.tenant)
                 .details(json!({ "versions": told }));
             self.ledger.record(&mut tx, &entry).await?;
+            let message = tell::announced(plan.tenant, &plan.id.to_string(), told);
+            self.outbox.enqueue(&mut tx, &message).await?;
             tx.commit().await?;
             self.ledger.nudge();
         }

@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use sealwright_core::{Clock, TenantScope};
 use sealwright_ledger::{EntryDraft, Ledger};
-use sealwright_scan::Finding;
+use sealwright_notify::Outbox;
 use sealwright_scan::document::Outcome as Looked;
+use sealwright_scan::{Finding, Severity};
 use sealwright_store::Store;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::DlpError;
 use super::bucket::walk::Remote;
 use super::bucket::{Buckets, Listed, Place as Cursor};
 use super::detect::Detection;
 use super::files::{self, Body, Effort, Event, Item, Progress};
 use super::place::PlaceService;
+use super::{DlpError, tell};
 use crate::model::finding::{
     Counts, Covered, FindingId, FindingState, Outcome, Place, PlaceId, Scan, ScanId, ScanState,
     StoredFinding,
@@ -40,6 +41,7 @@ pub struct ScanService {
     ledger: Arc<Ledger>,
     clock: Arc<dyn Clock>,
     buckets: Arc<dyn Buckets>,
+    outbox: Arc<dyn Outbox>,
     detection: Detection,
     places: PlaceService,
     effort: Effort,
@@ -56,6 +58,7 @@ impl ScanService {
         ledger: Arc<Ledger>,
         clock: Arc<dyn Clock>,
         buckets: Arc<dyn Buckets>,
+        outbox: Arc<dyn Outbox>,
         detection: Detection,
         threads: usize,
     ) -> Self {
@@ -65,6 +68,7 @@ impl ScanService {
             ledger,
             clock,
             buckets,
+            outbox,
             detection,
             effort: Effort {
                 text: 8 << 20,
@@ -161,6 +165,9 @@ impl ScanService {
             open: HashMap::new(),
             lines: Vec::new(),
             found: Vec::new(),
+            told: 0,
+            untold: 0,
+            worst: Severity::Low,
             handle: Handle::current(),
             watch,
         };
@@ -187,6 +194,7 @@ impl ScanService {
                 writer.take(event)
             })
         });
+        let (untold, worst) = (writer.untold, writer.worst);
         let mut scan = writer.scan;
         scan.ended_at = Some(self.clock.now());
         match result {
@@ -210,6 +218,15 @@ impl ScanService {
             .tenant(scan.tenant)
             .details(json!({ "counts": scan.counts, "problem": scan.problem }));
         self.ledger.record(&mut tx, &entry).await?;
+        if untold > 0 {
+            let message = tell::more_found(&scan, untold, worst);
+            self.outbox.enqueue(&mut tx, &message).await?;
+        }
+        if scan.state == ScanState::Stopped {
+            self.outbox
+                .enqueue(&mut tx, &tell::scan_stopped(&scan))
+                .await?;
+        }
         tx.commit().await?;
         self.ledger.nudge();
         Ok(scan)
@@ -324,7 +341,12 @@ struct Writer<'a> {
     /// Findings of objects that have not ended.
     open: HashMap<ObjectId, Vec<Finding>>,
     lines: Vec<Covered>,
-    found: Vec<StoredFinding>,
+    /// What was found, and whether people are told at once.
+    found: Vec<(StoredFinding, bool)>,
+    /// Objects that people were told about one by one, and those beyond, with the worst in them.
+    told: u64,
+    untold: u64,
+    worst: Severity,
     handle: Handle,
     watch: Watch<'a>,
 }
@@ -423,8 +445,8 @@ impl Writer<'_> {
                 finding.class,
                 finding.severity,
             );
-            self.found
-                .push(stored(self.place, &listed.id, &finding, rule, now));
+            let kept = stored(self.place, &listed.id, &finding, rule, now);
+            self.found.push((kept, rule.alert));
         }
     }
 
@@ -433,22 +455,41 @@ impl Writer<'_> {
         let lines = std::mem::take(&mut self.lines);
         let found = std::mem::take(&mut self.found);
         let scan = &self.scan;
-        let store = &self.service.store;
+        let (store, outbox) = (&self.service.store, &self.service.outbox);
+        let (mut told, mut untold, mut worst) = (self.told, self.untold, self.worst);
         self.handle
             .block_on(async {
                 let mut tx = store.begin().await?;
                 for line in &lines {
                     rows::cover(&mut tx, line).await?;
                 }
-                for finding in &found {
-                    findings::see(&mut tx, finding).await?;
+                // All findings of an object are here together.
+                let mut new: Vec<&StoredFinding> = Vec::new();
+                for (number, (finding, alert)) in found.iter().enumerate() {
+                    if findings::see(&mut tx, finding).await? && *alert {
+                        new.push(finding);
+                    }
+                    let next = found.get(number + 1);
+                    if new.is_empty() || next.is_some_and(|(one, _)| one.object == finding.object) {
+                        continue;
+                    }
+                    let here = std::mem::take(&mut new);
+                    if told >= tell::MOST_OBJECTS {
+                        untold += 1;
+                        worst = here.iter().map(|one| one.severity).fold(worst, Ord::max);
+                    } else if let Some(message) = tell::found(&here) {
+                        outbox.enqueue(&mut tx, &message).await?;
+                        told += 1;
+                    }
                 }
                 if with_cursor {
                     rows::put(&mut tx, scan).await?;
                 }
                 tx.commit().await
             })
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        (self.told, self.untold, self.worst) = (told, untold, worst);
+        Ok(())
     }
 }
 

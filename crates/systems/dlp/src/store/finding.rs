@@ -136,9 +136,31 @@ pub async fn of_object(
     rows.iter().map(read).collect()
 }
 
-/// Writes what was found; what people made of it before stays.
-pub async fn see(tx: &mut Tx, finding: &StoredFinding) -> Result<()> {
-    tx.execute(
+/// The findings of a version, inside of a change.
+pub async fn of_object_in(
+    tx: &mut Tx,
+    scope: TenantScope,
+    id: &ObjectId,
+) -> Result<Vec<StoredFinding>> {
+    let rows = tx
+        .fetch_all(
+            sql(
+                "SELECT * FROM dlp_finding WHERE ($1 = '*' OR tenant_id = $1) AND bucket = $2
+                 AND object_key = $3 AND version = $4 ORDER BY inner_name, start_at",
+            )
+            .bind(scope)
+            .bind(&id.bucket)
+            .bind(&id.key)
+            .bind(&id.version),
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Writes what was found; what people made of it before stays. Whether it was found for the first time.
+pub async fn see(tx: &mut Tx, finding: &StoredFinding) -> Result<bool> {
+    let row = tx
+        .fetch_optional(
         sql(
             "INSERT INTO dlp_finding (id, tenant_id, bucket, object_key, version, inner_name, line_no,
                 column_no, start_at, end_at, detector, title, class, severity, confidence, reasons,
@@ -149,7 +171,8 @@ pub async fn see(tx: &mut Tx, finding: &StoredFinding) -> Result<()> {
              ON CONFLICT (bucket, object_key, version, inner_name, start_at, end_at, detector)
              DO UPDATE SET confidence = excluded.confidence, reasons = excluded.reasons,
                 fingerprint = excluded.fingerprint, action = excluded.action, mode = excluded.mode,
-                severity = excluded.severity, last_seen = excluded.last_seen",
+                severity = excluded.severity, last_seen = excluded.last_seen
+             RETURNING id",
         )
         .bind(finding.id)
         .bind(finding.tenant)
@@ -177,9 +200,11 @@ pub async fn see(tx: &mut Tx, finding: &StoredFinding) -> Result<()> {
         .bind(finding.first_seen)
         .bind(finding.last_seen)
         .bind(&finding.changed_by),
-    )
-    .await?;
-    Ok(())
+        )
+        .await?;
+    // A row that was there keeps its id.
+    let kept: Option<FindingId> = row.as_ref().map(|row| row.parse("id")).transpose()?;
+    Ok(kept == Some(finding.id))
 }
 
 /// Writes what people made of a finding.

@@ -69,6 +69,18 @@ pub async fn holding(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Matter>> {
     rows.iter().map(read).collect()
 }
 
+/// Every matter of a scope that holds, inside of a change.
+pub async fn all_holding(tx: &mut Tx, scope: TenantScope) -> Result<Vec<Matter>> {
+    let rows = tx
+        .fetch_all(
+            sql("SELECT * FROM dlp_matter WHERE ($1 = '*' OR tenant_id = $1)
+                 AND state <> 'released' ORDER BY id")
+            .bind(scope),
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
 /// Writes a matter, new or further.
 pub async fn put(tx: &mut Tx, matter: &Matter) -> Result<()> {
     let scope = serde_json::to_string(&matter.scope)

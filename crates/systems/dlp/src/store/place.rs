@@ -70,31 +70,48 @@ pub async fn insert(tx: &mut Tx, place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// The sealed key of a tenant's fingerprints.
-pub async fn key(store: &Store, tenant: TenantId) -> Result<Option<String>> {
-    let row = store
-        .fetch_optional(sql("SELECT sealed FROM dlp_key WHERE tenant_id = $1").bind(tenant))
-        .await?;
+/// Which of a tenant's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// Of the fingerprints of its findings.
+    Fingerprint,
+    /// That brings values back into what was redacted reversibly.
+    Restore,
+}
+
+impl Key {
+    /// The table that keeps it, sealed.
+    #[must_use]
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Fingerprint => "dlp_key",
+            Self::Restore => "dlp_restore_key",
+        }
+    }
+}
+
+/// A tenant's sealed key.
+pub async fn key(store: &Store, key: Key, tenant: TenantId) -> Result<Option<String>> {
+    let text = format!("SELECT sealed FROM {} WHERE tenant_id = $1", key.table());
+    let row = store.fetch_optional(sql(text).bind(tenant)).await?;
     row.as_ref().map(|row| row.text("sealed")).transpose()
 }
 
-/// Keeps a tenant's key unless it has one; whether it was kept.
+/// Keeps a tenant's key unless it has one.
 pub async fn keep_key(
     store: &Store,
+    key: Key,
     tenant: TenantId,
     sealed: &str,
     now: UnixMicros,
-) -> Result<bool> {
-    let changed = store
-        .execute(
-            sql(
-                "INSERT INTO dlp_key (tenant_id, sealed, created_at) VALUES ($1, $2, $3)
-                 ON CONFLICT (tenant_id) DO NOTHING",
-            )
-            .bind(tenant)
-            .bind(sealed)
-            .bind(now),
-        )
+) -> Result<()> {
+    let text = format!(
+        "INSERT INTO {} (tenant_id, sealed, created_at) VALUES ($1, $2, $3)
+         ON CONFLICT (tenant_id) DO NOTHING",
+        key.table()
+    );
+    store
+        .execute(sql(text).bind(tenant).bind(sealed).bind(now))
         .await?;
-    Ok(changed > 0)
+    Ok(())
 }

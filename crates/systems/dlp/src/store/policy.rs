@@ -31,6 +31,7 @@ fn read(row: &Row) -> Result<Policy> {
             severity: word(row, "severity", policy::severity)?,
         },
         action: row.parse("action")?,
+        original: row.parse("original")?,
         alert: row.bool("alert")?,
         mode: row.parse("mode")?,
         revision: row.int("revision")?,
@@ -93,11 +94,12 @@ pub async fn put(tx: &mut Tx, policy: &Policy) -> Result<()> {
     tx.execute(
         sql(
             "INSERT INTO dlp_policy (id, tenant_id, bucket, class, severity, action, alert, mode,
-                revision, changed_at, changed_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                revision, changed_at, changed_by, original)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (id) DO UPDATE SET action = excluded.action, alert = excluded.alert,
                 mode = excluded.mode, revision = excluded.revision,
-                changed_at = excluded.changed_at, changed_by = excluded.changed_by",
+                changed_at = excluded.changed_at, changed_by = excluded.changed_by,
+                original = excluded.original",
         )
         .bind(policy.id)
         .bind(tenant(&policy.scope))
@@ -109,7 +111,8 @@ pub async fn put(tx: &mut Tx, policy: &Policy) -> Result<()> {
         .bind(policy.mode.as_str())
         .bind(policy.revision)
         .bind(policy.changed_at)
-        .bind(&policy.changed_by),
+        .bind(&policy.changed_by)
+        .bind(policy.original.as_str()),
     )
     .await?;
     Ok(())

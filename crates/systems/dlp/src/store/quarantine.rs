@@ -1,6 +1,6 @@
 //! Rows of `dlp_quarantine`.
 
-use sealwright_core::TenantScope;
+use sealwright_core::{TenantId, TenantScope};
 use sealwright_store::{Result, Row, Store, StoreError, Tx, sql};
 
 use crate::model::object::ObjectId;
@@ -50,6 +50,20 @@ pub async fn list(store: &Store, scope: TenantScope, limit: u32) -> Result<Vec<Q
             )
             .bind(scope)
             .bind(limit),
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Those of a tenant of which there is a copy.
+pub async fn there(store: &Store, tenant: TenantId) -> Result<Vec<Quarantine>> {
+    let rows = store
+        .fetch_all(
+            sql(
+                "SELECT * FROM dlp_quarantine WHERE tenant_id = $1 AND step <> 'released'
+                 AND copy_version <> '' ORDER BY id",
+            )
+            .bind(tenant),
         )
         .await?;
     rows.iter().map(read).collect()

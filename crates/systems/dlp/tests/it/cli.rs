@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser};
 use sealwright_core::UnixMicros;
 use sealwright_dlp::cli::{DlpCommand, Form, Machine, Output, run_offline};
+use sealwright_dlp::service::bucket::Buckets;
 use serde_json::Value;
+
+use crate::papers;
 
 #[derive(Debug, Parser)]
 #[command(name = "dlp", term_width = 100)]
@@ -19,34 +23,46 @@ struct Cli {
 /// A published test number of Visa; it is no account.
 const CARD: &str = "4111 1111 1111 1111";
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         self.out
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
 
-    fn coverage(&self) -> Value {
+    pub(crate) fn coverage(&self) -> Value {
         let last = self.err.lines().last().unwrap();
         serde_json::from_str::<Value>(last).unwrap()["coverage"].clone()
     }
 }
 
+type OnBuckets = Option<(Arc<dyn Buckets>, tokio::runtime::Handle)>;
+
+/// With a store of objects and a runtime, for addresses of other machines.
+pub(crate) fn call_on(folder: &Path, args: &[&str], buckets: OnBuckets) -> Ran {
+    called(folder, args, Form::Json, buckets)
+}
+
 fn call_as(folder: &Path, args: &[&str], form: Form) -> Ran {
+    called(folder, args, form, None)
+}
+
+fn called(folder: &Path, args: &[&str], form: Form, buckets: OnBuckets) -> Ran {
     let args = ["dlp"].iter().chain(args);
     let cli = Cli::try_parse_from(args).unwrap_or_else(|error| panic!("{error}"));
     let machine = Machine {
         now: UnixMicros::parse_rfc3339("2026-11-25T12:00:00Z").unwrap(),
         threads: 2,
         key: Some(folder.join("state/fingerprint.key")),
-        buckets: None,
+        buckets,
+        lake: None,
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut output = Output {
@@ -307,7 +323,33 @@ fn redaction_leaves_nothing_to_find() {
     let rar = write(f, "a.rar", b"Rar!\x1a\x07\x01\x00");
     let ran = call(f, &["redact", &rar]);
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("only texts are redacted"));
+    assert!(ran.err.contains("withhold it instead"), "{}", ran.err);
+}
+
+#[test]
+fn documents_are_redacted_and_still_open_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let f = folder.path();
+    for (name, bytes) in papers::all(CARD) {
+        let file = write(f, name, &bytes);
+        let to = at(f, &format!("clean-{name}"));
+        assert_eq!(
+            call(f, &["scan", &file]).code,
+            1,
+            "{name}: nothing to take out"
+        );
+        for style in ["placeholder", "pseudonym", "form"] {
+            let _ = fs::remove_file(&to);
+            let ran = call(f, &["redact", &file, "--to", &to, "--style", style]);
+            assert_eq!(ran.code, 0, "{name} {style}: {}", ran.err);
+            let ran = call(f, &["scan", &to, "--complete"]);
+            assert_eq!(ran.code, 0, "{name} {style}: {}", ran.out);
+            assert!(papers::opens(Path::new(&to)), "{name} {style}");
+            let text = papers::text(Path::new(&to));
+            assert!(text.contains("before"), "{name} {style}: {text}");
+            assert!(!text.contains("1111"), "{name} {style}: {text}");
+        }
+    }
 }
 
 #[test]

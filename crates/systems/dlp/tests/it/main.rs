@@ -6,13 +6,21 @@
     missing_docs
 )]
 
+mod chance;
 mod cli;
 mod holds;
+mod interleave;
 mod judgement;
 mod memory;
+mod papers;
 mod policies;
+mod register;
 mod retention;
 mod s3;
 mod scans;
 mod streams;
+mod tables;
+mod telling;
+mod treatments;
+mod uploads;
 mod world;

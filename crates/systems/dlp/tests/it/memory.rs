@@ -9,7 +9,8 @@ use futures::StreamExt as _;
 use sealwright_core::{Clock as _, ManualClock, UnixMicros};
 use sealwright_dlp::model::object::{NO_VERSION, ObjectId};
 use sealwright_dlp::service::bucket::{
-    Abilities, BucketError, Buckets, Chunks, Head, Listed, Listing, LockMode, Place, Result, Tags,
+    Abilities, BucketError, Buckets, Chunks, Description, Head, Listed, Listing, LockMode, Parts,
+    Place, Result, Tags,
 };
 
 #[derive(Debug, Clone)]
@@ -21,6 +22,7 @@ pub(crate) struct Object {
     pub(crate) legal_hold: bool,
     pub(crate) locked: Option<(LockMode, UnixMicros)>,
     pub(crate) marker: bool,
+    pub(crate) encrypted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +40,9 @@ pub(crate) enum Fault {
     After,
 }
 
+/// An object that is written in parts: its tags, and the parts by number.
+type Unfinished = (Tags, BTreeMap<i32, Bytes>);
+
 #[derive(Debug)]
 pub(crate) struct Memory {
     buckets: Mutex<BTreeMap<String, Bucket>>,
@@ -48,6 +53,7 @@ pub(crate) struct Memory {
     /// Only calls of this name fail.
     only: Mutex<Option<&'static str>>,
     page: usize,
+    parts: Mutex<BTreeMap<String, Unfinished>>,
     /// A store that takes a legal hold and drops it.
     pub(crate) forgetful: Mutex<bool>,
 }
@@ -61,6 +67,7 @@ impl Memory {
             fault: Mutex::new(None),
             only: Mutex::new(None),
             page: 3,
+            parts: Mutex::default(),
             forgetful: Mutex::new(false),
         }
     }
@@ -127,6 +134,7 @@ impl Memory {
             legal_hold: false,
             locked: None,
             marker,
+            encrypted: false,
         };
         let all = place.keys.entry(key.to_owned()).or_default();
         if !place.versions {
@@ -141,6 +149,13 @@ impl Memory {
         let buckets = self.buckets.lock().unwrap();
         let all = buckets.get(&id.bucket)?.keys.get(&id.key)?;
         all.iter().find(|one| one.version == id.version).cloned()
+    }
+
+    /// What a plain GET gives.
+    pub(crate) fn newest(&self, id: &ObjectId) -> Option<Object> {
+        let buckets = self.buckets.lock().unwrap();
+        let all = buckets.get(&id.bucket)?.keys.get(&id.key)?;
+        all.first().filter(|one| !one.marker).cloned()
     }
 
     /// Every version with bytes in a bucket.
@@ -269,8 +284,9 @@ impl Buckets for Memory {
                 written: one.written,
                 legal_hold: one.legal_hold,
                 locked: one.locked,
-                encryption: None,
+                encryption: one.encrypted.then(|| "AES256".to_owned()),
                 content_type: None,
+                headers: BTreeMap::new(),
                 metadata: BTreeMap::new(),
             }))
         })
@@ -289,6 +305,115 @@ impl Buckets for Memory {
     async fn put(&self, bucket: &str, key: &str, body: Bytes, tags: &Tags) -> Result<ObjectId> {
         self.call("put", |this| {
             Ok(this.add(bucket, key, body, tags.clone(), false))
+        })
+    }
+
+    async fn replace(
+        &self,
+        over: &ObjectId,
+        head: &Head,
+        body: Bytes,
+        tags: &Tags,
+    ) -> Result<ObjectId> {
+        self.call("replace", |this| {
+            if this
+                .newest(over)
+                .is_none_or(|one| etag(&one.body) != head.etag)
+            {
+                return Err(BucketError::Refused {
+                    what: over.to_string(),
+                    why: "PreconditionFailed".to_owned(),
+                });
+            }
+            Ok(this.add(&over.bucket, &over.key, body, tags.clone(), false))
+        })
+    }
+
+    async fn copy_encrypted(
+        &self,
+        from: &ObjectId,
+        bucket: &str,
+        key: &str,
+        tags: &Tags,
+    ) -> Result<ObjectId> {
+        self.call("encrypt", |this| {
+            let one = this
+                .object(from)
+                .ok_or_else(|| BucketError::Missing(from.to_string()))?;
+            let id = this.add(bucket, key, one.body, tags.clone(), false);
+            let forgets = *this.forgetful.lock().unwrap();
+            this.change(&id, |one| one.encrypted = !forgets)?;
+            Ok(id)
+        })
+    }
+
+    async fn put_as(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        tags: &Tags,
+        about: &Description,
+    ) -> Result<ObjectId> {
+        self.call("put", |this| {
+            let id = this.add(bucket, key, body, tags.clone(), false);
+            this.change(&id, |one| one.encrypted = about.encrypted)?;
+            Ok(id)
+        })
+    }
+
+    async fn begin_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        tags: &Tags,
+        _about: &Description,
+    ) -> Result<String> {
+        self.call("begin_parts", |this| {
+            let name = format!("{bucket} {key}");
+            let mut parts = this.parts.lock().unwrap();
+            parts.insert(name.clone(), (tags.clone(), BTreeMap::new()));
+            Ok(name)
+        })
+    }
+
+    async fn put_part(&self, parts: &Parts<'_>, number: i32, body: Bytes) -> Result<String> {
+        self.call("put_part", |this| {
+            let mut all = this.parts.lock().unwrap();
+            let (_, list) = all
+                .get_mut(parts.name)
+                .ok_or_else(|| BucketError::Missing(parts.name.to_owned()))?;
+            let etag = etag(&body);
+            list.insert(number, body);
+            Ok(etag)
+        })
+    }
+
+    async fn finish_parts(&self, parts: &Parts<'_>, list: &[(i32, String)]) -> Result<ObjectId> {
+        self.call("finish_parts", |this| {
+            let (tags, bodies) = this
+                .parts
+                .lock()
+                .unwrap()
+                .remove(parts.name)
+                .ok_or_else(|| BucketError::Missing(parts.name.to_owned()))?;
+            let mut whole = Vec::new();
+            for (number, wanted) in list {
+                let body = bodies.get(number).filter(|body| etag(body) == *wanted);
+                let body = body.ok_or_else(|| BucketError::Unable {
+                    what: parts.key.to_owned(),
+                    why: "InvalidPart".to_owned(),
+                })?;
+                whole.extend_from_slice(body);
+            }
+            Ok(this.add(parts.bucket, parts.key, whole.into(), tags, false))
+        })
+    }
+
+    async fn drop_parts(&self, parts: &Parts<'_>) -> Result<()> {
+        self.call("drop_parts", |this| {
+            this.parts.lock().unwrap().remove(parts.name);
+            Ok(())
         })
     }
 

@@ -10,11 +10,14 @@ use sealwright_core::TenantScope;
 use sealwright_dlp::model::finding::ScanState;
 use sealwright_dlp::model::hold::MatterScope;
 use sealwright_dlp::model::object::ObjectId;
+use sealwright_dlp::model::policy::{Original, PolicyAction};
 use sealwright_dlp::model::quarantine::QuarantineStep;
+use sealwright_dlp::model::treatment::TreatmentStep;
 use sealwright_dlp::service::bucket::s3::{S3, S3Options};
 use sealwright_dlp::service::bucket::{BucketError, Buckets, Tags};
 use sealwright_dlp::service::hold::Deleted;
 use sealwright_dlp::service::place::NewPlace;
+use sealwright_dlp::service::treatment::NewTreatment;
 
 use crate::holds::matter;
 use crate::world::World;
@@ -22,7 +25,7 @@ use crate::world::World;
 const ALL: TenantScope = TenantScope::All;
 
 /// The store, and the end of the names of this run's buckets.
-fn store() -> Option<(S3, String)> {
+pub(crate) fn store() -> Option<(S3, String)> {
     let Ok(endpoint) = std::env::var("SEALWRIGHT_TEST_S3") else {
         #[allow(clippy::print_stderr)]
         {
@@ -35,13 +38,15 @@ fn store() -> Option<(S3, String)> {
         region: "us-east-1".to_owned(),
         access_key: "testaccess".to_owned(),
         secret_key: "testsecret".to_owned(),
+        // The key service that the test store pretends to have.
+        kms_key: Some("sealwright-test".to_owned()),
     });
     let mut random = [0; 6];
     getrandom::fill(&mut random).unwrap();
     Some((s3, hex::encode(random)))
 }
 
-async fn bucket(s3: &S3, name: &str, lock: bool) {
+pub(crate) async fn bucket(s3: &S3, name: &str, lock: bool) {
     s3.client()
         .create_bucket()
         .bucket(name)
@@ -107,6 +112,11 @@ async fn the_store_does_what_the_trait_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_of_many_keys_reconciles_and_a_held_object_survives() {
     let Some((s3, run)) = store() else { return };
+    // More than a page of the listing; `SEALWRIGHT_TEST_OBJECTS` asks for more.
+    let objects: usize = std::env::var("SEALWRIGHT_TEST_OBJECTS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1_100);
     let (locked, away) = (format!("many-{run}"), format!("away-{run}"));
     bucket(&s3, &locked, true).await;
     bucket(&s3, &away, false).await;
@@ -119,19 +129,19 @@ async fn a_bucket_of_many_keys_reconciles_and_a_held_object_survives() {
             } else {
                 String::new()
             };
-            let key = format!("in/{i:04} ü+.txt");
+            let key = format!("in/{i:05} ü+.txt");
             s3.put(&locked, &key, Bytes::from(body), &Tags::new()).await
         }
     };
     let ids: Vec<ObjectId> =
-        futures::stream::StreamExt::buffered(futures::stream::iter((0..1_100).map(put)), 32)
+        futures::stream::StreamExt::buffered(futures::stream::iter((0..objects).map(put)), 32)
             .try_collect()
             .await
             .unwrap();
     s3.client()
         .delete_object()
         .bucket(&locked)
-        .key("in/0001 ü+.txt")
+        .key("in/00001 ü+.txt")
         .send()
         .await
         .unwrap();
@@ -143,15 +153,49 @@ async fn a_bucket_of_many_keys_reconciles_and_a_held_object_survives() {
         scheduled: true,
     };
     let place = world.dlp.places.add(new, "user:a").await.unwrap();
+    // A second version of one key: all versions are looked at.
+    s3.put(
+        &locked,
+        "in/00002 ü+.txt",
+        Bytes::from("second"),
+        &Tags::new(),
+    )
+    .await
+    .unwrap();
+    let listed = i64::try_from(objects).unwrap() + 2;
     let scans = &world.dlp.scans;
+    // It breaks off after its first page, and is taken up there.
     let scan = scans.begin(ALL, place.id, "user:a").await.unwrap();
-    let scan = scans.run(scan, "user:a", &mut |_| true).await.unwrap();
-    assert_eq!(scan.state, ScanState::Done, "{}", scan.problem);
-    assert_eq!((scan.counts.listed, scan.counts.markers), (1_101, 1));
-    assert_eq!(scan.counts.findings, 11);
+    let first = scan.id;
+    let scan = scans.run(scan, "user:a", &mut |_| false).await.unwrap();
+    assert_eq!(scan.state, ScanState::Stopped);
+    assert!(scan.counts.listed < listed, "{:?}", scan.counts);
+    for again in [false, true] {
+        let begun = std::time::Instant::now();
+        let scan = scans.begin(ALL, place.id, "user:a").await.unwrap();
+        assert_eq!(scan.id == first, !again, "it is the scan that broke off");
+        let scan = scans.run(scan, "user:a", &mut |_| true).await.unwrap();
+        assert_eq!(scan.state, ScanState::Done, "{}", scan.problem);
+        let counts = scan.counts;
+        assert!(counts.reconciles());
+        assert_eq!((counts.listed, counts.markers), (listed, 1), "{counts:?}");
+        if again {
+            assert_eq!(counts.unchanged, listed - 1, "{counts:?}");
+        } else {
+            assert_eq!(counts.scanned, listed - 1, "{counts:?}");
+            assert_eq!(
+                counts.findings,
+                i64::try_from(objects.div_ceil(100)).unwrap()
+            );
+        }
+        #[allow(clippy::print_stderr)]
+        {
+            eprintln!("{:.1} s: {counts:?}", begun.elapsed().as_secs_f64());
+        }
+    }
     // Held natively: neither we nor anybody else deletes it.
     let scope = MatterScope {
-        prefix: Some("in/0100".to_owned()),
+        prefix: Some("in/00100".to_owned()),
         ..MatterScope::default()
     };
     world
@@ -194,4 +238,101 @@ async fn a_bucket_of_many_keys_reconciles_and_a_held_object_survives() {
     assert_eq!(one.step, QuarantineStep::Released, "{}", one.problem);
     let back = ObjectId::new(&locked, &ids[200].key, &one.back_version);
     assert_eq!(text(&s3, &back).await, "card 4111111111111111");
+}
+
+/// Redaction and encryption on a real store: the new version is read back, and the original goes as the policy says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_are_redacted_and_encrypted_in_place() {
+    let Some((s3, run)) = store() else { return };
+    let (plain, away) = (format!("treat-{run}"), format!("taken-{run}"));
+    bucket(&s3, &plain, false).await;
+    bucket(&s3, &away, false).await;
+    let world = World::over(Arc::new(s3.clone())).await;
+    let new = NewPlace {
+        tenant: world.acme,
+        bucket: plain.clone(),
+        prefix: String::new(),
+        quarantine: away.clone(),
+        scheduled: true,
+    };
+    let place = world.dlp.places.add(new, "user:a").await.unwrap();
+    for (action, original) in [
+        (PolicyAction::Redact, Original::Quarantine),
+        (PolicyAction::Encrypt, Original::Erase),
+        (PolicyAction::Redact, Original::Keep),
+    ] {
+        let key = format!("{action} {original}/größe a+b.csv");
+        let body = "id,card\n7,4111111111111111\n";
+        s3.client()
+            .put_object()
+            .bucket(&plain)
+            .key(&key)
+            .content_type("text/csv")
+            .content_disposition("attachment")
+            .metadata("origin", "upload")
+            .tagging("team=red")
+            .body(bytes::Bytes::from(body).into())
+            .send()
+            .await
+            .unwrap();
+        let listed = s3.list(&plain, &key, None).await.unwrap();
+        let source = listed.versions[0].id.clone();
+        let new = NewTreatment {
+            source: source.clone(),
+            action,
+            original,
+            reason: "critical payment_card".to_owned(),
+        };
+        let treatments = &world.dlp.treatments;
+        let one = treatments.want(&place, new, "user:a").await.unwrap();
+        let one = treatments.advance(one, "user:a").await.unwrap();
+        assert_eq!(one.step, TreatmentStep::Done, "{key}: {}", one.problem);
+        let written = one.written();
+        let head = s3.head(&written).await.unwrap().unwrap();
+        assert_eq!(head.content_type.as_deref(), Some("text/csv"), "{key}");
+        assert_eq!(head.headers["content-disposition"], "attachment");
+        assert_eq!(head.metadata["origin"], "upload");
+        assert_eq!(s3.tags(&written).await.unwrap()["team"], "red");
+        let now = text(&s3, &written).await;
+        if action == PolicyAction::Encrypt {
+            assert_eq!(head.encryption.as_deref(), Some("aws:kms"));
+            assert_eq!(now, body);
+        } else {
+            assert_eq!(now, "id,card\n7,[payment_card]\n");
+        }
+        let latest = s3.list(&plain, &key, None).await.unwrap();
+        let latest = latest.versions.iter().find(|one| one.latest).unwrap();
+        assert_eq!(latest.id, written, "{key}");
+        let left = s3.head(&source).await.unwrap().is_some();
+        assert_eq!(left, original == Original::Keep, "{key}");
+    }
+    // What has more than one part is written in parts.
+    let large = Bytes::from(vec![b'7'; (16 << 20) + 5]);
+    let source = s3.put(&plain, "large", large, &Tags::new()).await.unwrap();
+    let new = NewTreatment {
+        source,
+        action: PolicyAction::Encrypt,
+        original: Original::Keep,
+        reason: "critical payment_card".to_owned(),
+    };
+    let treatments = &world.dlp.treatments;
+    let one = treatments.want(&place, new, "user:a").await.unwrap();
+    let one = treatments.advance(one, "user:a").await.unwrap();
+    assert_eq!(one.step, TreatmentStep::Done, "{}", one.problem);
+    let head = s3.head(&one.written()).await.unwrap().unwrap();
+    assert_eq!(head.size, (16 << 20) + 5);
+    assert_eq!(head.encryption.as_deref(), Some("aws:kms"));
+    // Whoever wrote the key meanwhile is not written over.
+    let key = "busy.csv";
+    let tags = Tags::new();
+    let old = s3.put(&plain, key, Bytes::from("card 4111111111111111"), &tags);
+    let old = old.await.unwrap();
+    let head = s3.head(&old).await.unwrap().unwrap();
+    s3.put(&plain, key, Bytes::from("newer"), &tags)
+        .await
+        .unwrap();
+    let late = s3
+        .replace(&old, &head, Bytes::from("redacted"), &tags)
+        .await;
+    assert!(matches!(late, Err(BucketError::Refused { .. })), "{late:?}");
 }

@@ -1,6 +1,7 @@
 //! An installation with two tenants, on each store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -20,8 +21,10 @@ use sealwright_dlp::service::key::Seal;
 use sealwright_dlp::service::place::NewPlace;
 use sealwright_dlp::service::quarantine::QuarantineService;
 use sealwright_dlp::service::retention::RetentionService;
+use sealwright_dlp::service::upload::WhenDown;
 use sealwright_dlp::service::{Dlp, Parts};
 use sealwright_ledger::Ledger;
+use sealwright_notify::Notifier;
 use sealwright_store::testing::{TestStore, both};
 use sealwright_web::Nav;
 use serde_json::Value;
@@ -35,6 +38,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) seal: Arc<Reversed>,
     pub(crate) dlp: Dlp,
     pub(crate) holds: HoldService,
     pub(crate) quarantine: QuarantineService,
@@ -44,9 +48,11 @@ pub(crate) struct World {
     router: Router,
 }
 
-/// Not a seal: it only shows that what is stored is not the key itself.
-#[derive(Debug)]
-struct Reversed;
+/// Not a seal: it only shows that what is stored is not the key itself. It can be broken.
+#[derive(Debug, Default)]
+pub(crate) struct Reversed {
+    pub(crate) broken: AtomicBool,
+}
 
 impl Seal for Reversed {
     fn seal(&self, context: &str, secret: &[u8]) -> Result<String, String> {
@@ -55,6 +61,9 @@ impl Seal for Reversed {
     }
 
     fn open(&self, context: &str, sealed: &str) -> Result<Vec<u8>, String> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err("the key ring is gone".to_owned());
+        }
         let text = sealed
             .strip_prefix(context)
             .and_then(|rest| rest.strip_prefix(':'))
@@ -106,19 +115,39 @@ fn session() -> SessionInfo {
 
 impl World {
     async fn on(store: TestStore) -> Self {
-        Self::with(store, None).await
+        Self::with(store, None, WhenDown::Refuse).await
+    }
+
+    /// With this rule for a gate that is down, on each store.
+    pub(crate) async fn when_down(down: WhenDown) -> Vec<Self> {
+        let mut worlds = Vec::new();
+        for store in both().await {
+            worlds.push(Self::with(store, None, down).await);
+        }
+        worlds
+    }
+
+    /// With the state in SQLite only.
+    pub(crate) async fn sqlite() -> Self {
+        Self::on(sealwright_store::testing::sqlite().await).await
     }
 
     /// Over another object store, with the state in SQLite.
     pub(crate) async fn over(buckets: Arc<dyn Buckets>) -> Self {
-        Self::with(sealwright_store::testing::sqlite().await, Some(buckets)).await
+        let store = sealwright_store::testing::sqlite().await;
+        Self::with(store, Some(buckets), WhenDown::Refuse).await
     }
 
-    async fn with(store: TestStore, buckets: Option<Arc<dyn Buckets>>) -> Self {
+    async fn with(
+        store: TestStore,
+        buckets: Option<Arc<dyn Buckets>>,
+        gate_down: WhenDown,
+    ) -> Self {
         let store = store
             .migrated(&[
                 sealwright_ledger::COMPONENT,
                 sealwright_access::COMPONENT,
+                sealwright_notify::COMPONENT,
                 sealwright_dlp::COMPONENT,
             ])
             .await;
@@ -157,13 +186,16 @@ impl World {
         memory.bucket("plain", true, false);
         memory.bucket("locked", true, true);
         memory.bucket("quarantine", true, false);
+        let seal = Arc::new(Reversed::default());
         let dlp = Dlp::new(&Parts {
             store: store.store.clone(),
             ledger: Arc::clone(&ledger),
             clock: Arc::clone(&shared),
             buckets: buckets.unwrap_or_else(|| Arc::<Memory>::clone(&memory) as _),
-            seal: Arc::new(Reversed),
+            outbox: Arc::new(Notifier::new(Arc::clone(&shared))),
+            seal: Arc::<Reversed>::clone(&seal) as _,
             threads: 2,
+            gate_down,
         })
         .unwrap();
         let pages = Arc::new(DlpPages {
@@ -172,18 +204,19 @@ impl World {
             clock: Arc::clone(&shared),
             chrome: Arc::new(Nav::new()),
         });
-        let (api, _) = api::router()
-            .with_state(DlpApi {
-                dlp: dlp.clone(),
-                directory,
-                clock: shared,
-            })
-            .split_for_parts();
+        let state = DlpApi {
+            dlp: dlp.clone(),
+            directory,
+            clock: shared,
+        };
+        let (api, _) = api::router().with_state(state.clone()).split_for_parts();
+        let api = api.merge(api::proxy().with_state(state));
         Self {
             store,
             clock,
             ledger,
             memory,
+            seal,
             holds: dlp.holds.clone(),
             quarantine: dlp.quarantine.clone(),
             retention: dlp.retention.clone(),
@@ -242,6 +275,29 @@ impl World {
             .unwrap();
         let (status, text) = self.call(by, request).await;
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// What people are told, oldest first: topic, severity, title.
+    pub(crate) async fn told(&self) -> Vec<(String, String, String)> {
+        let rows = self
+            .store
+            .store
+            .fetch_all(sealwright_store::sql(
+                "SELECT topic, severity, title FROM notify_message ORDER BY created_at, id",
+            ))
+            .await
+            .unwrap();
+        let severities = ["info", "warning", "error", "critical"];
+        rows.iter()
+            .map(|row| {
+                let rank = usize::try_from(row.int("severity").unwrap()).unwrap();
+                (
+                    row.text("topic").unwrap(),
+                    severities[rank].to_owned(),
+                    row.text("title").unwrap(),
+                )
+            })
+            .collect()
     }
 
     /// The actions in the ledger, oldest first.

@@ -1,5 +1,6 @@
 //! Buckets: what this system needs of an object store, in S3's words.
 
+pub mod folder;
 mod none;
 pub mod s3;
 pub(crate) mod walk;
@@ -121,8 +122,35 @@ pub struct Head {
     pub encryption: Option<String>,
     /// Its media type.
     pub content_type: Option<String>,
+    /// What else a reader is told with it: `cache-control`, `content-disposition`, `content-encoding`,
+    /// `content-language`.
+    pub headers: BTreeMap<String, String>,
     /// The owner's metadata.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What is said of an object when it is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Description {
+    /// Its media type.
+    pub content_type: Option<String>,
+    /// `cache-control`, `content-disposition`, `content-encoding`, `content-language`.
+    pub headers: BTreeMap<String, String>,
+    /// The owner's metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether it is encrypted at rest.
+    pub encrypted: bool,
+}
+
+/// An object that is written in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// The name that the store knows it by.
+    pub name: &'a str,
 }
 
 /// The bytes of a version, piece by piece.
@@ -149,6 +177,54 @@ pub trait Buckets: Send + Sync + std::fmt::Debug {
 
     /// Writes an object; gives the version.
     async fn put(&self, bucket: &str, key: &str, body: Bytes, tags: &Tags) -> Result<ObjectId>;
+
+    /// Writes a version in the place of `over`, with what `head` says of that one (media type, headers,
+    /// metadata, encryption) and these tags; gives the new version. It is refused when `over` is no longer what
+    /// a plain GET gives, as far as the store can tell by the ETag.
+    async fn replace(
+        &self,
+        over: &ObjectId,
+        head: &Head,
+        body: Bytes,
+        tags: &Tags,
+    ) -> Result<ObjectId>;
+
+    /// As [`Self::copy`]; what is written is encrypted at rest. The bytes pass through this program.
+    async fn copy_encrypted(
+        &self,
+        from: &ObjectId,
+        bucket: &str,
+        key: &str,
+        tags: &Tags,
+    ) -> Result<ObjectId>;
+
+    /// Writes an object as it is described; gives the version.
+    async fn put_as(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        tags: &Tags,
+        about: &Description,
+    ) -> Result<ObjectId>;
+
+    /// Begins an object in parts, which is there when it is finished; gives the name that the store knows it by.
+    async fn begin_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        tags: &Tags,
+        about: &Description,
+    ) -> Result<String>;
+
+    /// Writes a part; gives its ETag, without quotes.
+    async fn put_part(&self, parts: &Parts<'_>, number: i32, body: Bytes) -> Result<String>;
+
+    /// Makes an object of the parts with these numbers and ETags; gives the version.
+    async fn finish_parts(&self, parts: &Parts<'_>, list: &[(i32, String)]) -> Result<ObjectId>;
+
+    /// Forgets the parts.
+    async fn drop_parts(&self, parts: &Parts<'_>) -> Result<()>;
 
     /// Copies a version inside of the store, with its metadata and these tags; gives the new version.
     async fn copy(&self, from: &ObjectId, bucket: &str, key: &str, tags: &Tags)

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Abilities, BucketError, Buckets, Chunks, Head, Listing, Place, Result, Tags};
+use super::{
+    Abilities, BucketError, Buckets, Chunks, Description, Head, Listing, Parts, Place, Result, Tags,
+};
 use crate::model::object::ObjectId;
 
 /// What stands in the place of a store where none is configured.
@@ -38,6 +40,59 @@ impl Buckets for NoBuckets {
 
     async fn put(&self, bucket: &str, key: &str, _body: Bytes, _tags: &Tags) -> Result<ObjectId> {
         none(format!("s3://{bucket}/{key}"))
+    }
+
+    async fn replace(
+        &self,
+        over: &ObjectId,
+        _head: &Head,
+        _body: Bytes,
+        _tags: &Tags,
+    ) -> Result<ObjectId> {
+        none(over)
+    }
+
+    async fn copy_encrypted(
+        &self,
+        from: &ObjectId,
+        _bucket: &str,
+        _key: &str,
+        _tags: &Tags,
+    ) -> Result<ObjectId> {
+        none(from)
+    }
+
+    async fn put_as(
+        &self,
+        bucket: &str,
+        key: &str,
+        _body: Bytes,
+        _tags: &Tags,
+        _about: &Description,
+    ) -> Result<ObjectId> {
+        none(format!("s3://{bucket}/{key}"))
+    }
+
+    async fn begin_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        _tags: &Tags,
+        _about: &Description,
+    ) -> Result<String> {
+        none(format!("s3://{bucket}/{key}"))
+    }
+
+    async fn put_part(&self, parts: &Parts<'_>, _number: i32, _body: Bytes) -> Result<String> {
+        none(format!("s3://{}/{}", parts.bucket, parts.key))
+    }
+
+    async fn finish_parts(&self, parts: &Parts<'_>, _list: &[(i32, String)]) -> Result<ObjectId> {
+        none(format!("s3://{}/{}", parts.bucket, parts.key))
+    }
+
+    async fn drop_parts(&self, parts: &Parts<'_>) -> Result<()> {
+        none(format!("s3://{}/{}", parts.bucket, parts.key))
     }
 
     async fn copy(

@@ -12,19 +12,27 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    MetadataDirective, ObjectLockEnabled, ObjectLockLegalHold, ObjectLockLegalHoldStatus,
-    ObjectLockMode, Tag, Tagging, TaggingDirective,
+    CompletedMultipartUpload, CompletedPart, MetadataDirective, ObjectLockEnabled,
+    ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockMode, ServerSideEncryption, Tag,
+    Tagging, TaggingDirective,
 };
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
 use sealwright_core::UnixMicros;
 use sealwright_core::clock::SECOND;
 
 use super::{
-    Abilities, BucketError, Buckets, Chunks, Head, Listed, Listing, LockMode, Place, Result, Tags,
+    Abilities, BucketError, Buckets, Chunks, Description, Head, Listed, Listing, LockMode, Parts,
+    Place, Result, Tags,
 };
 use crate::model::object::{NO_VERSION, ObjectId};
+
+/// Bytes of a part; S3 takes parts from 5 MiB on.
+const PART: u64 = 16 << 20;
+/// Parts that an object may have.
+const MOST_PARTS: u64 = 10_000;
 
 /// Where a store is, and who asks.
 #[derive(Clone)]
@@ -37,6 +45,8 @@ pub struct S3Options {
     pub access_key: String,
     /// The secret key.
     pub secret_key: String,
+    /// The key of the store's key service that objects are encrypted with; the store's own keys when absent.
+    pub kms_key: Option<String>,
 }
 
 impl std::fmt::Debug for S3Options {
@@ -52,6 +62,7 @@ impl std::fmt::Debug for S3Options {
 #[derive(Debug, Clone)]
 pub struct S3 {
     client: Client,
+    kms_key: Option<String>,
 }
 
 impl S3 {
@@ -88,6 +99,7 @@ impl S3 {
         }
         Self {
             client: Client::from_conf(config.build()),
+            kms_key: options.kms_key.clone(),
         }
     }
 
@@ -107,6 +119,76 @@ impl S3 {
             key,
             output.version_id().unwrap_or(NO_VERSION),
         ))
+    }
+
+    /// How objects are encrypted, and with which key.
+    fn encryption(&self) -> (ServerSideEncryption, Option<String>) {
+        match &self.kms_key {
+            None => (ServerSideEncryption::Aes256, None),
+            Some(key) => (ServerSideEncryption::AwsKms, Some(key.clone())),
+        }
+    }
+
+    /// Writes an object; with `over` only in the place of one with this ETag.
+    async fn write(
+        &self,
+        (bucket, key): (&str, &str),
+        body: Bytes,
+        tags: &Tags,
+        about: &Description,
+        over: Option<String>,
+    ) -> Result<ObjectId> {
+        let what = format!("s3://{bucket}/{key}");
+        let header = |name: &str| about.headers.get(name).cloned();
+        let mut request = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .set_if_match(over)
+            .set_content_type(about.content_type.clone())
+            .set_cache_control(header("cache-control"))
+            .set_content_disposition(header("content-disposition"))
+            .set_content_encoding(header("content-encoding"))
+            .set_content_language(header("content-language"))
+            .set_metadata(Some(about.metadata.clone().into_iter().collect()))
+            .set_tagging((!tags.is_empty()).then(|| tag_header(tags)))
+            .body(ByteStream::from(body));
+        if about.encrypted {
+            let (kind, kms_key) = self.encryption();
+            request = request
+                .server_side_encryption(kind)
+                .set_ssekms_key_id(kms_key);
+        }
+        let output = request.send().await.map_err(|error| fault(&what, &error))?;
+        match output.version_id() {
+            Some(version) => Ok(ObjectId::new(bucket, key, version)),
+            None => self.newest(bucket, key).await,
+        }
+    }
+
+    /// The bytes of a version as parts of another object, a part in memory at a time.
+    async fn in_parts(
+        &self,
+        from: &ObjectId,
+        parts: &Parts<'_>,
+        part: usize,
+    ) -> Result<Vec<(i32, String)>> {
+        let mut chunks = self.get(from).await?;
+        let (mut list, mut body, mut number) = (Vec::new(), BytesMut::new(), 0);
+        loop {
+            let piece = chunks.try_next().await?;
+            let last = piece.is_none();
+            body.extend_from_slice(&piece.unwrap_or_default());
+            while body.len() >= part || (last && !body.is_empty()) {
+                let full = body.split_to(part.min(body.len())).freeze();
+                number += 1;
+                list.push((number, self.put_part(parts, number, full).await?));
+            }
+            if last {
+                return Ok(list);
+            }
+        }
     }
 
     /// The client itself: for tests that look at the store beside us.
@@ -134,7 +216,7 @@ where
         (_, "NoSuchBucket" | "NoSuchKey" | "NoSuchVersion" | "NotFound") | (Some(404), "") => {
             BucketError::Missing(what)
         }
-        (Some(403 | 409), _) => BucketError::Refused { what, why },
+        (Some(403 | 409 | 412), _) => BucketError::Refused { what, why },
         (Some(400 | 405 | 501), _) => BucketError::Unable { what, why },
         _ => BucketError::Unknown { what, why },
     }
@@ -218,6 +300,15 @@ fn head_of(output: &HeadObjectOutput) -> Head {
             .map(|kind| kind.as_str().to_owned())
             .or_else(|| output.sse_customer_algorithm().map(str::to_owned)),
         content_type: output.content_type().map(str::to_owned),
+        headers: [
+            ("cache-control", output.cache_control()),
+            ("content-disposition", output.content_disposition()),
+            ("content-encoding", output.content_encoding()),
+            ("content-language", output.content_language()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect(),
         metadata: output
             .metadata()
             .map(|all| all.iter().map(|(n, v)| (n.clone(), v.clone())).collect())
@@ -376,22 +467,183 @@ impl Buckets for S3 {
     }
 
     async fn put(&self, bucket: &str, key: &str, body: Bytes, tags: &Tags) -> Result<ObjectId> {
+        let about = Description::default();
+        self.write((bucket, key), body, tags, &about, None).await
+    }
+
+    async fn replace(
+        &self,
+        over: &ObjectId,
+        head: &Head,
+        body: Bytes,
+        tags: &Tags,
+    ) -> Result<ObjectId> {
+        let about = Description {
+            content_type: head.content_type.clone(),
+            headers: head.headers.clone(),
+            metadata: head.metadata.clone(),
+            encrypted: head.encryption.is_some(),
+        };
+        let place = (over.bucket.as_str(), over.key.as_str());
+        let etag = Some(format!("\"{}\"", head.etag));
+        match self.write(place, body.clone(), tags, &about, etag).await {
+            // radosgw compares with the ETag as it is, without the quotes of HTTP.
+            Err(BucketError::Refused { why, .. }) if why.contains("PreconditionFailed") => {
+                let etag = Some(head.etag.clone());
+                self.write(place, body, tags, &about, etag).await
+            }
+            other => other,
+        }
+    }
+
+    async fn put_as(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        tags: &Tags,
+        about: &Description,
+    ) -> Result<ObjectId> {
+        self.write((bucket, key), body, tags, about, None).await
+    }
+
+    async fn copy_encrypted(
+        &self,
+        from: &ObjectId,
+        bucket: &str,
+        key: &str,
+        tags: &Tags,
+    ) -> Result<ObjectId> {
+        // Not every store encrypts what it copies by itself: radosgw keeps the bytes as they are.
+        let head = self.head(from).await?;
+        let head = head.ok_or_else(|| BucketError::Missing(from.to_string()))?;
+        let about = Description {
+            content_type: head.content_type,
+            headers: head.headers,
+            metadata: head.metadata,
+            encrypted: true,
+        };
+        if head.size <= PART {
+            let body = self
+                .get(from)
+                .await?
+                .try_collect::<Vec<_>>()
+                .await?
+                .concat();
+            let place = (bucket, key);
+            return self.write(place, body.into(), tags, &about, None).await;
+        }
+        let name = self.begin_parts(bucket, key, tags, &about).await?;
+        let parts = Parts {
+            bucket,
+            key,
+            name: &name,
+        };
+        let part = PART.max(head.size.div_ceil(MOST_PARTS));
+        let part = usize::try_from(part).unwrap_or(usize::MAX);
+        match self.in_parts(from, &parts, part).await {
+            Ok(list) => self.finish_parts(&parts, &list).await,
+            Err(error) => {
+                // What led here is worth more than whether the parts could be dropped.
+                let _ = self.drop_parts(&parts).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        tags: &Tags,
+        about: &Description,
+    ) -> Result<String> {
         let what = format!("s3://{bucket}/{key}");
-        let output = self
+        let header = |name: &str| about.headers.get(name).cloned();
+        let mut request = self
             .client
-            .put_object()
+            .create_multipart_upload()
             .bucket(bucket)
             .key(key)
-            .set_tagging((!tags.is_empty()).then(|| tag_header(tags)))
+            .set_content_type(about.content_type.clone())
+            .set_cache_control(header("cache-control"))
+            .set_content_disposition(header("content-disposition"))
+            .set_content_encoding(header("content-encoding"))
+            .set_content_language(header("content-language"))
+            .set_metadata(Some(about.metadata.clone().into_iter().collect()))
+            .set_tagging((!tags.is_empty()).then(|| tag_header(tags)));
+        if about.encrypted {
+            let (kind, kms_key) = self.encryption();
+            request = request
+                .server_side_encryption(kind)
+                .set_ssekms_key_id(kms_key);
+        }
+        let output = request.send().await.map_err(|error| fault(&what, &error))?;
+        output
+            .upload_id()
+            .map(str::to_owned)
+            .ok_or_else(|| BucketError::Unknown {
+                what,
+                why: "the store gave the upload no name".to_owned(),
+            })
+    }
+
+    async fn put_part(&self, parts: &Parts<'_>, number: i32, body: Bytes) -> Result<String> {
+        let what = format!("s3://{}/{}", parts.bucket, parts.key);
+        let output = self
+            .client
+            .upload_part()
+            .bucket(parts.bucket)
+            .key(parts.key)
+            .upload_id(parts.name)
+            .part_number(number)
             .body(ByteStream::from(body))
             .send()
             .await
             .map_err(|error| fault(&what, &error))?;
-        Ok(ObjectId::new(
-            bucket,
-            key,
-            output.version_id().unwrap_or(NO_VERSION),
-        ))
+        Ok(bare(output.e_tag()))
+    }
+
+    async fn finish_parts(&self, parts: &Parts<'_>, list: &[(i32, String)]) -> Result<ObjectId> {
+        let what = format!("s3://{}/{}", parts.bucket, parts.key);
+        let list = list
+            .iter()
+            .map(|(number, etag)| {
+                CompletedPart::builder()
+                    .part_number(*number)
+                    .e_tag(format!("\"{etag}\""))
+                    .build()
+            })
+            .collect();
+        let whole = CompletedMultipartUpload::builder()
+            .set_parts(Some(list))
+            .build();
+        let output = self
+            .client
+            .complete_multipart_upload()
+            .bucket(parts.bucket)
+            .key(parts.key)
+            .upload_id(parts.name)
+            .multipart_upload(whole)
+            .send()
+            .await
+            .map_err(|error| fault(&what, &error))?;
+        match output.version_id() {
+            Some(version) => Ok(ObjectId::new(parts.bucket, parts.key, version)),
+            None => self.newest(parts.bucket, parts.key).await,
+        }
+    }
+
+    async fn drop_parts(&self, parts: &Parts<'_>) -> Result<()> {
+        self.client
+            .abort_multipart_upload()
+            .bucket(parts.bucket)
+            .key(parts.key)
+            .upload_id(parts.name)
+            .send()
+            .await
+            .map_err(|error| fault(&format!("s3://{}/{}", parts.bucket, parts.key), &error))?;
+        Ok(())
     }
 
     async fn copy(
