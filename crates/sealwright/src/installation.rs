@@ -142,7 +142,8 @@ impl State {
             Arc::clone(&clock),
             usage.clone(),
             access.directory().clone(),
-        );
+        )
+        .telling(Arc::new(notify.notifier().clone()));
         Ok(Self {
             config,
             folder,
@@ -246,7 +247,7 @@ impl Installation {
             Consuming(detection),
         ));
         let billing = &state.config.billing;
-        let budgets = Arc::new(BudgetService::new(
+        let budgets = BudgetService::new(
             state.store.clone(),
             Arc::clone(&state.ledger),
             Arc::clone(&state.clock),
@@ -260,7 +261,8 @@ impl Installation {
                     .parse::<Decision>()
                     .map_err(|why| anyhow::anyhow!("billing.budget_when_unread: {why}"))?,
             },
-        ));
+        );
+        let budgets = Arc::new(budgets.telling(Arc::new(state.notify.notifier().clone())));
         Ok(Self {
             state,
             log,

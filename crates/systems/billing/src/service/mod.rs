@@ -6,6 +6,7 @@ pub mod import;
 pub mod invoice;
 pub mod meter;
 pub mod price_book;
+mod tell;
 pub mod usage;
 
 mod error;

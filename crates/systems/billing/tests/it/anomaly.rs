@@ -111,6 +111,16 @@ async fn a_day_out_of_the_ordinary_is_found_once_and_says_why() {
             office.anomalies.count_open(TenantScope::All).await.unwrap(),
             0
         );
+        // People are told when it is found, and what was decided about it.
+        let usage = format!(
+            "usage of database.queries on {}",
+            &yesterday.to_string()[..10]
+        );
+        let told = [
+            format!("billing.anomaly 3 trigger: unusual {usage}"),
+            format!("billing.anomaly 3 acknowledge: acknowledged: unusual {usage}"),
+        ];
+        assert_eq!(office.told().await, told, "{}", office.store.name);
     }
 }
 

@@ -125,6 +125,11 @@ async fn each_threshold_fires_once_across_restarts_decreases_and_late_events() {
         let entries = office.ledger.entries(scope, &filter, 100).await;
         let recorded = entries.unwrap().len();
         assert_eq!(recorded, 5, "{}", office.store.name);
+        // People are told of each once, the worse the more urgently, as one incident that grows.
+        let month = "of the budget of database.queries for 2026-11 is used";
+        let told = [(1, 80), (1, 90), (2, 95), (2, 100), (3, 105)]
+            .map(|(rank, percent)| format!("billing.budget {rank} trigger: {percent} % {month}"));
+        assert_eq!(office.told().await, told, "{}", office.store.name);
     }
 }
 

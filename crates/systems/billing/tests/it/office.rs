@@ -17,7 +17,9 @@ use sealwright_events::{
     catch_up,
 };
 use sealwright_ledger::Ledger;
+use sealwright_notify::Notifier;
 use sealwright_rating::Format;
+use sealwright_store::sql;
 use sealwright_store::testing::TestStore;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -114,6 +116,7 @@ impl Office {
                 sealwright_events::COMPONENT,
                 sealwright_access::COMPONENT,
                 sealwright_ledger::COMPONENT,
+                sealwright_notify::COMPONENT,
                 sealwright_billing::COMPONENT,
             ])
             .await;
@@ -200,17 +203,19 @@ impl Office {
             shared,
             usage.clone(),
             access.directory().clone(),
+        )
+        .telling(Arc::new(Notifier::new(Arc::new(clock.clone()))));
+        let budgets = BudgetService::new(
+            store.store.clone(),
+            ledger.clone(),
+            Arc::new(clock.clone()),
+            usage.clone(),
+            invoices.clone(),
+            touched.clone(),
+            BoardPolicy::default(),
         );
         let mut office = Self {
-            budgets: Arc::new(BudgetService::new(
-                store.store.clone(),
-                ledger.clone(),
-                Arc::new(clock.clone()),
-                usage.clone(),
-                invoices.clone(),
-                touched.clone(),
-                BoardPolicy::default(),
-            )),
+            budgets: Arc::new(budgets),
             store,
             clock,
             ledger,
@@ -231,7 +236,7 @@ impl Office {
 
     /// Forgets everything that a process remembers of budgets.
     pub(crate) fn restart(&mut self) {
-        self.budgets = Arc::new(BudgetService::new(
+        let budgets = BudgetService::new(
             self.store.store.clone(),
             self.ledger.clone(),
             Arc::new(self.clock.clone()),
@@ -239,7 +244,29 @@ impl Office {
             self.invoices.clone(),
             self.touched.clone(),
             BoardPolicy::default(),
-        ));
+        );
+        let outbox = Notifier::new(Arc::new(self.clock.clone()));
+        self.budgets = Arc::new(budgets.telling(Arc::new(outbox)));
+    }
+
+    /// What people are told of: topic, severity, title and phase of each message, in order.
+    pub(crate) async fn told(&self) -> Vec<String> {
+        let rows = self
+            .store
+            .store
+            .fetch_all(sql(
+                "SELECT topic, severity, phase, title FROM notify_message ORDER BY created_at, id",
+            ))
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| {
+                let text = |name: &str| row.text(name).unwrap();
+                let severity = row.int("severity").unwrap();
+                let (topic, phase, title) = (text("topic"), text("phase"), text("title"));
+                format!("{topic} {severity} {phase}: {title}")
+            })
+            .collect()
     }
 
     pub(crate) fn watch(&self) -> BudgetWatch {

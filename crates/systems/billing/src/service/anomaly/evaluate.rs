@@ -373,6 +373,7 @@ impl AnomalyService {
             tx.rollback().await?;
             return Ok(false);
         }
+        self.tell(&mut tx, &anomaly).await?;
         tx.commit().await?;
         self.ledger.nudge();
         Ok(true)

@@ -9,15 +9,17 @@ use sealwright_access::TenantDirectory;
 use sealwright_core::{Clock, Digest, TenantId, TenantScope};
 use sealwright_forecast::{Cadence, DetectorConfig};
 use sealwright_ledger::{EntryDraft, Ledger};
-use sealwright_store::Store;
+use sealwright_notify::Outbox;
+use sealwright_store::{Store, Tx};
 use serde_json::json;
 
-use super::BillingError;
 use super::usage::UsageService;
+use super::{BillingError, tell};
 use crate::model::anomaly::{Anomaly, AnomalyId, AnomalySettings, AnomalyState};
 use crate::store::anomaly as rows;
 pub use evaluate::{Evaluated, LOOK_BACK_DAYS};
 pub use rows::AnomalyFilter;
+pub(super) use words::number;
 
 /// The longest note of a person.
 const NOTE: usize = 2_000;
@@ -30,6 +32,7 @@ pub struct AnomalyService {
     clock: Arc<dyn Clock>,
     usage: UsageService,
     directory: TenantDirectory,
+    outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl std::fmt::Debug for AnomalyService {
@@ -53,7 +56,22 @@ impl AnomalyService {
             clock,
             usage,
             directory,
+            outbox: None,
         }
+    }
+
+    /// The same, and tells of each anomaly that is found, and what was decided about it.
+    #[must_use]
+    pub fn telling(mut self, outbox: Arc<dyn Outbox>) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
+    async fn tell(&self, tx: &mut Tx, anomaly: &Anomaly) -> Result<(), BillingError> {
+        if let Some(outbox) = &self.outbox {
+            outbox.enqueue(tx, &tell::anomaly(anomaly)).await?;
+        }
+        Ok(())
     }
 
     /// Anomalies, the last found first.
@@ -149,6 +167,7 @@ impl AnomalyService {
                 seen: before.revision,
             });
         }
+        self.tell(&mut tx, &after).await?;
         tx.commit().await?;
         self.ledger.nudge();
         Ok(after)

@@ -3,7 +3,7 @@
 use sealwright_forecast::{Deviation, DeviationRule, Finding, Severity};
 
 /// A quantity with four digits that mean something, grouped by thousands.
-pub(super) fn number(value: f64) -> String {
+pub(in crate::service) fn number(value: f64) -> String {
     let size = value.abs();
     let decimals = match size {
         s if s >= 1000.0 || s == 0.0 => 0,

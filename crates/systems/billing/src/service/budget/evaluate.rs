@@ -8,8 +8,8 @@ use serde_json::json;
 use super::{BudgetService, Standing};
 use crate::model::Span;
 use crate::model::budget::{Budget, Crossing, Measure};
-use crate::service::BillingError;
 use crate::service::usage::{UsageQuery, month_start, next_month};
+use crate::service::{BillingError, tell};
 use crate::store::budget as rows;
 
 /// The actor of what evaluation does.
@@ -163,6 +163,9 @@ impl BudgetService {
                 .details(details);
             let entry = self.ledger.record(&mut tx, &entry).await?;
             rows::seal(&mut tx, &crossing, &entry.to_string()).await?;
+            if let Some(outbox) = &self.outbox {
+                outbox.enqueue(&mut tx, &tell::crossed(&crossing)).await?;
+            }
             tx.commit().await?;
             self.ledger.nudge();
             self.remember(fired);

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sealwright_core::{Clock, Digest, TenantId, TenantScope, UnixMicros};
 use sealwright_ledger::{EntryDraft, Ledger};
+use sealwright_notify::Outbox;
 use sealwright_store::Store;
 use serde_json::json;
 
@@ -39,6 +40,7 @@ pub struct BudgetService {
     touched: Arc<Touched>,
     /// Crossings that this process knows to be kept; the store's key decides, this spares asking it.
     fired: Mutex<HashSet<Fired>>,
+    outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl std::fmt::Debug for BudgetService {
@@ -67,7 +69,15 @@ impl BudgetService {
             board: Arc::new(Board::new(policy)),
             touched,
             fired: Mutex::default(),
+            outbox: None,
         }
+    }
+
+    /// The same, and tells of each threshold that is crossed.
+    #[must_use]
+    pub fn telling(mut self, outbox: Arc<dyn Outbox>) -> Self {
+        self.outbox = Some(outbox);
+        self
     }
 
     /// What the request path asks.
