@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{call, exists, output, program, target};
+use crate::process::{call, output, program, root};
+use crate::setup;
 
 /// The version whose checks are named below.
 const SCHEMATHESIS: &str = "4.32.5";
@@ -28,7 +29,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let tool = schemathesis()?;
+    let package = format!("schemathesis=={SCHEMATHESIS}");
+    let Some(programs) = setup::venv("schemathesis", &[&package])? else {
+        bail!("python3 is not installed\nhint: `cargo xtask setup` as root installs it");
+    };
+    let tool = programs.join("schemathesis");
     let folder = std::env::temp_dir().join(format!("sealwright-api-{}", std::process::id()));
     let server = Server::start(folder)?;
     let mut command = Command::new(tool);
@@ -38,6 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .args(["--phases", "coverage,fuzzing,stateful", "--checks", CHECKS])
         .args(["--max-time", &args.seconds.to_string()])
         .args(["--continue-on-failure", "--no-shrink", "--no-color"])
+        .env("PYTHONPATH", root().join("tests/api"))
+        .env("SCHEMATHESIS_HOOKS", "hooks")
         .current_dir(&server.folder);
     if let Some(report) = &args.report {
         let path = std::path::absolute(report)?;
@@ -46,24 +53,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .arg(path);
     }
     call(&mut command)
-}
-
-/// The tool, in a virtual environment under the target folder.
-fn schemathesis() -> Result<PathBuf> {
-    if !exists("python3") {
-        bail!("python3 is not installed\nhint: `cargo xtask setup` as root installs it");
-    }
-    let venv = target().join("venv-schemathesis");
-    let tool = venv.join("bin/schemathesis");
-    if !tool.is_file() {
-        call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        call(Command::new(venv.join("bin/pip")).args([
-            "install",
-            "--quiet",
-            &format!("schemathesis=={SCHEMATHESIS}"),
-        ]))?;
-    }
-    Ok(tool)
 }
 
 /// A server on an empty folder; both go when this is dropped.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: us and a named peer in one run, release builds.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
@@ -21,7 +22,6 @@ pub(crate) struct Args {
 
 struct Bench {
     name: &'static str,
-    package: &'static str,
     example: &'static str,
     about: &'static str,
     postgres: bool,
@@ -30,28 +30,24 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench {
         name: "ledger",
-        package: "sealwright-ledger",
         example: "bench_ledger",
         about: "roots, durable appends and proofs, against the siglog crate",
         postgres: false,
     },
     Bench {
         name: "intake",
-        package: "sealwright-intake",
         example: "bench_intake",
         about: "acknowledged-durable events a second, against PostgreSQL",
         postgres: true,
     },
     Bench {
         name: "lake",
-        package: "sealwright-lake",
         example: "bench_lake",
         about: "questions over stored events, against DuckDB on the same files",
         postgres: false,
     },
     Bench {
         name: "siem",
-        package: "sealwright-sigma",
         example: "bench_siem",
         about: "Sigma rules over events, against rsigma",
         postgres: false,
@@ -59,14 +55,12 @@ const BENCHES: &[Bench] = &[
     // Of the same name: both are run.
     Bench {
         name: "siem",
-        package: "sealwright",
         example: "bench_detect",
         about: "from an event over HTTP to its alert, in the whole program",
         postgres: false,
     },
     Bench {
         name: "dlp",
-        package: "sealwright-scan",
         example: "bench_dlp",
         about: "scanning bytes, against Kingfisher and gitleaks",
         postgres: false,
@@ -74,21 +68,18 @@ const BENCHES: &[Bench] = &[
     // Of the same name: both are run.
     Bench {
         name: "dlp",
-        package: "sealwright-dlp",
         example: "bench_gate",
         about: "what the upload gate adds to an upload of 1 MiB, state and ledger included",
         postgres: false,
     },
     Bench {
         name: "forecast",
-        package: "sealwright-forecast",
         example: "bench_forecast",
         about: "anomalies and forecasts, against NAB's baseline, statsforecast and numpy",
         postgres: false,
     },
     Bench {
         name: "budget",
-        package: "sealwright-billing",
         example: "bench_budget",
         about: "budget checks over loopback while intake runs, against a SELECT in PostgreSQL",
         postgres: true,
@@ -114,19 +105,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds the program as it is released.
-fn release_program() -> Result<PathBuf> {
+/// Builds a target of the workspace as it is released. With the features that the whole workspace wants, so that one
+/// benchmark after the other finds what the last one built.
+pub(crate) fn release(kind: &str, name: &str) -> Result<PathBuf> {
     call(cargo().args([
         "build",
         "--quiet",
         "--release",
         "--locked",
-        "--package",
-        "sealwright",
-        "--bin",
-        "sealwright",
+        "--workspace",
+        kind,
+        name,
     ]))?;
-    Ok(target().join("release/sealwright"))
+    let folder = if kind == "--example" {
+        "release/examples"
+    } else {
+        "release"
+    };
+    Ok(target().join(folder).join(name))
 }
 
 fn run_one(bench: &Bench, args: &Args) -> Result<()> {
@@ -135,23 +131,28 @@ fn run_one(bench: &Bench, args: &Args) -> Result<()> {
     } else {
         None
     };
-    let mut command = cargo();
-    command
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            bench.package,
-        ])
-        .args(["--example", bench.example, "--"])
-        .args(&args.rest);
+    let mut command = Command::new(release("--example", bench.example)?);
+    command.args(&args.rest);
     if bench.example == "bench_siem" && args.rest.is_empty() {
         command.args(crate::sigma::arguments()?);
     }
+    if bench.example == "bench_dlp" && args.rest.is_empty() {
+        // The benchmark runs it beside itself.
+        release("--example", "scan")?;
+        command.arg(crate::corpus::folder()?);
+        if let Some((kingfisher, gitleaks)) = crate::setup::secret_scanners()? {
+            command.args([kingfisher, gitleaks]);
+        }
+    }
+    if bench.example == "bench_lake"
+        && let Some(python) = crate::setup::duckdb()?
+    {
+        command.env("SEALWRIGHT_DUCKDB_PYTHON", python);
+    }
     if bench.example == "bench_detect" {
-        command.arg("--program").arg(release_program()?);
+        command
+            .arg("--program")
+            .arg(release("--bin", "sealwright")?);
     }
     if let Some(server) = &server {
         command.env("SEALWRIGHT_TEST_POSTGRES", server.url());

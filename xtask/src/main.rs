@@ -4,6 +4,7 @@
 mod api;
 mod bench;
 mod browser;
+mod corpus;
 mod docs;
 mod examples;
 mod postgres;

