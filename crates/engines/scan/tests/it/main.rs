@@ -3,6 +3,7 @@
 
 mod detectors;
 mod documents;
+mod hostile;
 mod identifiers;
 mod laws;
 mod peers;
