@@ -105,24 +105,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds a target of the workspace as it is released. With the features that the whole workspace wants, so that one
-/// benchmark after the other finds what the last one built.
-pub(crate) fn release(kind: &str, name: &str) -> Result<PathBuf> {
-    call(cargo().args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--workspace",
-        kind,
-        name,
-    ]))?;
-    let folder = if kind == "--example" {
-        "release/examples"
-    } else {
-        "release"
-    };
-    Ok(target().join(folder).join(name))
+/// Builds examples, and the program where it is asked for, as they are released. In one go and with the features that the
+/// whole workspace wants: another set of either means that nearly everything is built again.
+fn release(examples: &[&str], with_program: bool) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--release", "--locked", "--workspace"]);
+    for example in examples {
+        command.args(["--example", example]);
+    }
+    if with_program {
+        command.args(["--bin", "sealwright"]);
+    }
+    call(&mut command)?;
+    Ok(target().join("release"))
 }
 
 fn run_one(bench: &Bench, args: &Args) -> Result<()> {
@@ -131,14 +126,19 @@ fn run_one(bench: &Bench, args: &Args) -> Result<()> {
     } else {
         None
     };
-    let mut command = Command::new(release("--example", bench.example)?);
+    let beside = match bench.example {
+        "bench_siem" => &["sigma_eval"][..],
+        "bench_dlp" => &["scan"],
+        _ => &[],
+    };
+    let program = bench.example == "bench_detect";
+    let release = release(&[&[bench.example], beside].concat(), program)?;
+    let mut command = Command::new(release.join("examples").join(bench.example));
     command.args(&args.rest);
     if bench.example == "bench_siem" && args.rest.is_empty() {
         command.args(crate::sigma::arguments()?);
     }
     if bench.example == "bench_dlp" && args.rest.is_empty() {
-        // The benchmark runs it beside itself.
-        release("--example", "scan")?;
         command.arg(crate::corpus::folder()?);
         if let Some((kingfisher, gitleaks)) = crate::setup::secret_scanners()? {
             command.args([kingfisher, gitleaks]);
@@ -149,10 +149,8 @@ fn run_one(bench: &Bench, args: &Args) -> Result<()> {
     {
         command.env("SEALWRIGHT_DUCKDB_PYTHON", python);
     }
-    if bench.example == "bench_detect" {
-        command
-            .arg("--program")
-            .arg(release("--bin", "sealwright")?);
+    if program {
+        command.arg("--program").arg(release.join("sealwright"));
     }
     if let Some(server) = &server {
         command.env("SEALWRIGHT_TEST_POSTGRES", server.url());

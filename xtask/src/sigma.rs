@@ -22,8 +22,6 @@ pub(crate) fn arguments() -> Result<Vec<String>> {
              `-- --rules DIR --events FILE.ndjson --peer rsigma`"
         );
     };
-    // The benchmark runs it beside itself.
-    crate::bench::release("--example", "sigma_eval")?;
     let work = target().join("bench-siem");
     std::fs::create_dir_all(&work)?;
     let text = |path: PathBuf| path.display().to_string();

@@ -421,7 +421,9 @@ impl Case<'_> {
     /// What a plan took: only what could go, and the rest is kept.
     async fn took(&mut self, plan: sealwright_dlp::model::plan::PlanId, totals: &Totals) {
         let now = self.world.clock.now();
-        let (_, items) = self.world.retention.plan(ALL, plan).await.unwrap();
+        let (_, mut items) = self.world.retention.plan(ALL, plan).await.unwrap();
+        // A marker goes after the last version under it, wherever the plan lists it.
+        items.sort_by_key(|item| item.marker);
         for item in items {
             match item.result.as_str() {
                 "erased" => {
