@@ -47,6 +47,7 @@ use sealwright_rating::Format;
 use sealwright_store::testing::sqlite;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -117,30 +118,42 @@ fn measured(mut times: Vec<Duration>, seconds: f64) -> Measured {
     }
 }
 
+/// When each connection's requests are due, in turn. The runtime's timers have a resolution of 1 ms, which would be in
+/// every figure; a thread sleeps to within some 50 µs.
+fn due(rate: u64, length: Duration) -> Vec<UnboundedReceiver<(u64, Instant)>> {
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..CONNECTIONS).map(|_| unbounded_channel()).unzip();
+    let begin = Instant::now() + Duration::from_millis(50);
+    std::thread::spawn(move || {
+        for (turn, sender) in (0_u64..).zip(senders.iter().cycle()) {
+            let at = begin + Duration::from_nanos(turn * 1_000_000_000 / rate);
+            if at.duration_since(begin) > length {
+                break;
+            }
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            let _ = sender.send((turn, at));
+        }
+    });
+    receivers
+}
+
 /// Checks at a fixed rate, spread over connections; times from when each was due.
 async fn checks(port: u16, key: &str, rate: u64, length: Duration) -> Measured {
-    let begin = Instant::now() + Duration::from_millis(50);
-    let tasks: Vec<_> = (0..CONNECTIONS)
-        .map(|connection| {
+    let tasks: Vec<_> = due(rate, length)
+        .into_iter()
+        .map(|mut due| {
             let key = key.to_owned();
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let mut times = Vec::new();
                 let mut answer = vec![0; 16 << 10];
-                let gap = Duration::from_secs_f64(CONNECTIONS as f64 / rate as f64);
-                let first = begin + gap.mul_f64(connection as f64 / CONNECTIONS as f64);
-                for turn in 0_u32.. {
-                    let due = first + gap * turn;
-                    if due.duration_since(begin) > length {
-                        break;
-                    }
-                    let tenant = (u64::from(turn) * CONNECTIONS + connection) % TENANTS as u64;
+                while let Some((turn, due)) = due.recv().await {
+                    let tenant = turn % TENANTS as u64;
                     let head = format!(
                         "POST /api/billing/budgets/tenant-{tenant}/check HTTP/1.1\r\nhost: x\r\n\
                          authorization: Bearer {key}\r\ncontent-length: 0\r\n\r\n"
                     );
-                    tokio::time::sleep_until(due.into()).await;
                     stream.write_all(head.as_bytes()).await.unwrap();
                     let mut got = 0;
                     while !answer[..got].ends_with(b"}]}") {
@@ -227,24 +240,18 @@ async fn peer(rate: u64, length: Duration) -> Option<(Measured, String)> {
         .await
         .unwrap()
         .get(0);
-    let begin = Instant::now() + Duration::from_millis(50);
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        clients.push(connect().await);
+    }
     let mut tasks = Vec::new();
-    for connection in 0..CONNECTIONS {
-        let client = connect().await;
-        let text = "SELECT used::text, lim::text FROM bench_budget WHERE tenant = $1";
-        let statement = client.prepare(text).await.unwrap();
+    for (mut due, client) in due(rate, length).into_iter().zip(clients) {
         tasks.push(tokio::spawn(async move {
+            let text = "SELECT used::text, lim::text FROM bench_budget WHERE tenant = $1";
+            let statement = client.prepare(text).await.unwrap();
             let mut times = Vec::new();
-            let gap = Duration::from_secs_f64(CONNECTIONS as f64 / rate as f64);
-            let first = begin + gap.mul_f64(connection as f64 / CONNECTIONS as f64);
-            for turn in 0_u32.. {
-                let due = first + gap * turn;
-                if due.duration_since(begin) > length {
-                    break;
-                }
-                let tenant = (u64::from(turn) * CONNECTIONS + connection) % TENANTS as u64;
-                let tenant = format!("tenant-{tenant}");
-                tokio::time::sleep_until(due.into()).await;
+            while let Some((turn, due)) = due.recv().await {
+                let tenant = format!("tenant-{}", turn % TENANTS as u64);
                 client.query_one(&statement, &[&tenant]).await.unwrap();
                 times.push(due.elapsed());
             }

@@ -16,5 +16,5 @@ mod office;
 mod pages;
 mod render;
 mod sample;
-#[path = "../../examples/console/world.rs"]
+#[path = "../../examples/billing_console/world.rs"]
 mod world;

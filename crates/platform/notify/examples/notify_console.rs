@@ -1,7 +1,7 @@
 //! The pages with something on them, for looking at them in a browser without a server:
 //!
 //! ```text
-//! cargo run -p sealwright-notify --example console -- 8097
+//! cargo run -p sealwright-notify --example notify_console -- 8097
 //! node tests/browser/check.mjs --base http://127.0.0.1:8097 --paths /console/notify/deliveries,… --out DIR
 //! ```
 //!

@@ -1,5 +1,5 @@
 //! The pages of billing, the ledger and access over a made-up company, for looking at and for the
-//! browser checks: `cargo run -p sealwright-billing --example console -- 8098`, then open the link.
+//! browser checks: `cargo run -p sealwright-billing --example billing_console -- 8098`, then open the link.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod world;
