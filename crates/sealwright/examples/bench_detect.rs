@@ -7,7 +7,8 @@
 //! alert; records are detected in the order of the log). Then half of that in an open loop, with 25 events a second
 //! among them that a rule fires on: each counts from when its batch was due until a reader of
 //! `GET /api/siem/alerts`, who asks every 20 ms, sees its alert. By then the event is durable, the alert is sealed
-//! in the ledger. One line of JSON a figure; there is no peer.
+//! in the ledger. Then everything that was sent is looked for: by id, by a field, by a word of the text, and by time alone,
+//! 20 times each, page after page until it is found; and the marker's rule runs over all of it as a retro-hunt. One line of JSON a figure; there is no peer.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -187,6 +188,99 @@ impl Client {
     }
 }
 
+impl Client {
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.base));
+        let request = request
+            .bearer_auth(&self.reader)
+            .header("content-type", "application/json")
+            .timeout(Duration::from_secs(600));
+        let answer = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
+        let (status, body) = (answer.status(), answer.bytes().await.expect("a body"));
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    /// Waits until everything that was acknowledged is stored.
+    async fn stored(&self) {
+        let since = Instant::now();
+        loop {
+            let url = format!("{}/health/ready", self.base);
+            let answer = self.http.get(url).send().await.expect("an answer");
+            let ready: Value =
+                serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON");
+            if ready["lake_next_offset"] == ready["log_head"] {
+                return;
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(300),
+                "the lake is behind: {ready}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Looks for what was sent, and runs the rule over it.
+async fn hunts(client: &Client) {
+    client.stored().await;
+    let events = client.next.load(Ordering::Relaxed);
+    let now = jiff::Timestamp::now();
+    let hours = jiff::SignedDuration::from_hours(2);
+    let (from, to) = ((now - hours).to_string(), (now + hours).to_string());
+    let hunt = |query: String| json!({"query": query, "tenant": "bench", "from": from, "to": to, "limit": 50});
+    let cases = [
+        (
+            "an id",
+            (|n| format!("id:{}", n * 7)) as fn(u64) -> String,
+            1,
+        ),
+        ("a field", |n| format!("user.name:marker-{}", 1_000 + n), 1),
+        (
+            "a word of the text",
+            |n| format!("\"marker-{}\"", 1_000 + n),
+            1,
+        ),
+        ("time alone", |_| String::new(), events),
+    ];
+    for (case, query, wanted) in cases {
+        let mut took = Vec::new();
+        for n in 1..=20 {
+            let since = Instant::now();
+            let mut body = hunt(query(n));
+            // A page ends after so many events; the next one goes on.
+            let found = loop {
+                let found = client.post("/api/siem/hunt", &body).await;
+                if found["total"] != 0 || found["next"].is_null() {
+                    break found;
+                }
+                body["cursor"] = found["next"].clone();
+            };
+            took.push(since.elapsed().as_secs_f64() * 1_000.0);
+            assert_eq!(found["total"].as_u64(), Some(wanted), "{case}: {found}");
+        }
+        took.sort_by(f64::total_cmp);
+        row(
+            &format!("hunt by {case} over {events} events, p95"),
+            took[18],
+            "ms",
+        );
+    }
+    let retro = json!({"rules": RULE, "tenant": "bench"});
+    let report = client.post("/api/siem/retro", &retro).await;
+    assert_eq!(report["events"].as_u64(), Some(events), "{report}");
+    let seconds = report["seconds"].as_f64().expect("seconds");
+    row(
+        "retro-hunt of one rule over them",
+        events as f64 / seconds,
+        "events/s",
+    );
+}
+
 fn row(case: &str, ours: f64, unit: &str) {
     println!("{}", json!({"case": case, "ours": ours, "unit": unit}));
 }
@@ -296,6 +390,8 @@ async fn main() {
         }
     }
     let program = program.expect("--program PATH");
+    // Commands run in the data folder.
+    let program = std::path::absolute(program).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let writer = key(
         &program,
@@ -333,4 +429,5 @@ async fn main() {
         "ms",
     );
     row("HTTP to alert at half of that, largest", at(1.0), "ms");
+    hunts(&client).await;
 }

@@ -72,3 +72,38 @@ async fn terms_fields_and_rules_find_the_same_as_detection() {
         .to_string();
     assert!(wrong.starts_with("query: column 11"), "{wrong}");
 }
+
+/// A page looks at the latest events only; the next one goes on where it ended, also when it held nothing.
+#[tokio::test]
+async fn pages_go_on_after_what_was_looked_at() {
+    let (_store, world) = worlds().await.remove(0);
+    let t = world.tenant;
+    const EVENTS: i64 = 5_600;
+    for n in 0..EVENTS {
+        let user = if n == 3 { "rare" } else { "ada" };
+        let second = n / 10;
+        world
+            .log
+            .push(event(t, "idp", second, second, &failure(user, "192.0.2.1")));
+    }
+    let mut hunt = Hunt {
+        query: String::new(),
+        rule: None,
+        scope: TenantScope::One(t),
+        from: at(0),
+        to: at(1_000),
+        below: None,
+        limit: 1_000,
+    };
+    let mut seen = Vec::new();
+    loop {
+        let found = world.siem.hunter.hunt(&hunt).await.unwrap();
+        seen.extend(found.hits.iter().map(|hit| hit.event.offset));
+        hunt.below = found.next;
+        if hunt.below.is_none() {
+            break;
+        }
+    }
+    let all: Vec<u64> = (0..EVENTS as u64).rev().collect();
+    assert_eq!(seen, all);
+}

@@ -57,11 +57,12 @@ pub struct Hit {
 pub struct Found {
     /// The page, the last accepted first.
     pub hits: Vec<Hit>,
-    /// Continues after the page; `None` when there are no more.
+    /// Continues after the page, or after what was looked at; `None` when there are no more.
     pub next: Option<u64>,
     /// Events that were looked at.
     pub scanned: usize,
-    /// Whether all events of the span were looked at; otherwise the counts are of the latest only.
+    /// Whether all events of the span, below where the page begins, were looked at; otherwise the counts are of the latest
+    /// of them only.
     pub complete: bool,
     /// How many were found, as far as was looked.
     pub total: u64,
@@ -219,7 +220,7 @@ impl Hunter {
         exact: bool,
         found: &mut Found,
     ) -> Result<(), SiemError> {
-        let mut below = None;
+        let mut below = hunt.below;
         let mut buckets: BTreeMap<i64, u64> = BTreeMap::new();
         let mut facets: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         // What the store counts exactly needs no look at every event: enough for the page and its facets.
@@ -247,7 +248,7 @@ impl Hunter {
                 }
                 let Ok(normalised) = normalise(&event) else {
                     if exact {
-                        push(hunt, found, event, BTreeMap::new(), limit, &mut more);
+                        push(found, event, BTreeMap::new(), limit, &mut more);
                     }
                     continue;
                 };
@@ -275,17 +276,22 @@ impl Hunter {
                         .entry(value.clone())
                         .or_insert(0) += 1;
                 }
-                push(hunt, found, event, summary, limit, &mut more);
+                push(found, event, summary, limit, &mut more);
             }
             found.complete = whole;
+            below = last;
             if whole || found.scanned >= most {
                 break;
             }
-            below = last;
         }
-        found.next = more
-            .then(|| found.hits.last().map(|hit| hit.event.offset))
-            .flatten();
+        found.next = if more {
+            found.hits.last().map(|hit| hit.event.offset)
+        } else if found.complete {
+            None
+        } else {
+            // What was looked at holds no more: the next page looks at what is older.
+            below
+        };
         if !exact {
             found.total = buckets.values().sum();
             found.histogram = buckets
@@ -307,16 +313,12 @@ impl Hunter {
 }
 
 fn push(
-    hunt: &Hunt,
     found: &mut Found,
     event: StoredEvent,
     summary: BTreeMap<String, String>,
     limit: usize,
     more: &mut bool,
 ) {
-    if hunt.below.is_some_and(|below| event.offset >= below) {
-        return;
-    }
     if found.hits.len() < limit {
         found.hits.push(Hit { event, summary });
     } else {
