@@ -104,10 +104,9 @@ pub(super) async fn hunt(siem: &Siem, args: &HuntArgs, output: &mut Output<'_>) 
         "{} found, {} events looked at{}",
         found.total,
         found.scanned,
-        if found.complete {
-            ""
-        } else {
-            " (the latest; narrow the span for all)"
+        match found.next.filter(|_| !found.complete) {
+            None => String::new(),
+            Some(next) => format!(" (the latest; --cursor {next} goes on)"),
         }
     );
     if output.json {

@@ -139,7 +139,11 @@ fn table(visit: &Visit, found: &Found, below: Option<u64>) -> Table {
         })
         .empty(
             Empty::new(
-                "No stored event is like that.",
+                if found.next.is_none() {
+                    "No stored event is like that."
+                } else {
+                    "None of the events that were looked at is like that; the next page looks at older ones."
+                },
                 "Widen the span of time, or ask without a term. From the terminal:",
             )
             .command("sealwright siem hunt 'event.outcome:failure'"),
