@@ -25,7 +25,7 @@ const FIXED = [
   "/console/siem", "/console/siem/alerts", "/console/siem/incidents", "/console/siem/hunt",
   "/console/siem/rules", "/console/siem/sources", "/console/siem/suppressions",
   "/console/dlp", "/console/dlp/findings", "/console/dlp/scans", "/console/dlp/scans/coverage",
-  "/console/dlp/holds", "/console/dlp/quarantine", "/console/dlp/retention",
+  "/console/dlp/holds", "/console/dlp/quarantine", "/console/dlp/treatments", "/console/dlp/retention",
   "/console/dlp/policies", "/console/dlp/detectors?class=financial",
   "/console/access/tenants", "/console/access/users", "/console/access/keys",
   "/console/jobs", "/console/jobs/runs", "/console/jobs/runs?state=failed",
@@ -49,6 +49,8 @@ const FOUND = [
   ["FINALISED", /\/usage\/\d+$|\/usage\/\d+\?/],
   ["USAGE", /\/usage\/\d+\/\d+/],
   ["/console/ledger", /^\/console\/ledger\/led_/],
+  ["/console/siem/rules", /^\/console\/siem\/rules\/built-in/],
+  ["/console/dlp/holds", /^\/console\/dlp\/holds\/[^/?]+/],
   ["/console/jobs", /^\/console\/jobs\/access\.housekeeping/],
   ["RUN", /^\/console\/jobs\/runs\/run_/],
 ];

@@ -1,73 +1,36 @@
 //! The intake as imports write into it.
 
 use async_trait::async_trait;
-use sealwright_billing::service::import as billing;
 use sealwright_cloudevents::Event;
 use sealwright_core::TenantId;
-use sealwright_intake::{AppendOptions, Intake, Receipt};
-use sealwright_siem::service::import as siem;
+use sealwright_events::{Appended, EventSink, SinkError};
+use sealwright_intake::{AppendOptions, Intake};
 
 /// Appends events whatever their age.
 pub(crate) struct IntakeSink(pub(crate) Intake);
 
-impl IntakeSink {
-    /// The receipt, or why the log could not be written.
-    async fn give(&self, tenant: TenantId, events: &[Event]) -> Result<Receipt, String> {
+#[async_trait]
+impl EventSink for IntakeSink {
+    async fn append(&self, tenant: TenantId, events: &[Event]) -> Result<Appended, SinkError> {
         let options = AppendOptions {
             accept_history: true,
         };
-        let receipt = self.0.append_events(tenant, events, options).await;
-        receipt.map_err(|error| error.to_string())
-    }
-}
-
-/// Events of a batch that were refused, by index, and why.
-fn refused(receipt: &Receipt) -> Vec<(usize, String)> {
-    receipt
-        .results
-        .iter()
-        .filter_map(|result| Some((result.index, result.error.as_ref()?.detail.clone())))
-        .collect()
-}
-
-#[async_trait]
-impl billing::EventSink for IntakeSink {
-    async fn append(
-        &self,
-        tenant: TenantId,
-        events: &[Event],
-    ) -> Result<billing::Appended, billing::SinkError> {
         let receipt = self
-            .give(tenant, events)
+            .0
+            .append_events(tenant, events, options)
             .await
-            .map_err(billing::SinkError::Failed)?;
-        match refused(&receipt) {
-            bad if bad.is_empty() => Ok(billing::Appended {
-                accepted: receipt.accepted,
-                duplicates: receipt.duplicates,
-            }),
-            bad => Err(billing::SinkError::Refused(bad)),
+            .map_err(|error| SinkError::Failed(error.to_string()))?;
+        let refused: Vec<(usize, String)> = receipt
+            .results
+            .iter()
+            .filter_map(|result| Some((result.index, result.error.as_ref()?.detail.clone())))
+            .collect();
+        if !refused.is_empty() {
+            return Err(SinkError::Refused(refused));
         }
-    }
-}
-
-#[async_trait]
-impl siem::EventSink for IntakeSink {
-    async fn append(
-        &self,
-        tenant: TenantId,
-        events: &[Event],
-    ) -> Result<siem::Appended, siem::SinkError> {
-        let receipt = self
-            .give(tenant, events)
-            .await
-            .map_err(siem::SinkError::Failed)?;
-        match refused(&receipt) {
-            bad if bad.is_empty() => Ok(siem::Appended {
-                accepted: receipt.accepted,
-                duplicates: receipt.duplicates,
-            }),
-            bad => Err(siem::SinkError::Refused(bad)),
-        }
+        Ok(Appended {
+            accepted: receipt.accepted,
+            duplicates: receipt.duplicates,
+        })
     }
 }

@@ -24,15 +24,6 @@ pub(crate) async fn open(config: &Config) -> Result<Vec<Bound>> {
     Ok(bound)
 }
 
-/// The bounds of the configuration.
-pub(crate) fn limits(config: &Config) -> SyslogLimits {
-    SyslogLimits {
-        message_bytes: config.syslog.message_bytes as usize,
-        connections: config.syslog.connections as usize,
-        idle: config.syslog.idle.std(),
-    }
-}
-
 /// Takes messages until `stop` is cancelled.
 pub(crate) fn run(
     bound: Vec<Bound>,
@@ -66,6 +57,10 @@ pub(crate) fn parts(
         intake,
         tenants,
         quotas,
-        limits: limits(config),
+        limits: SyslogLimits {
+            message_bytes: config.syslog.message_bytes as usize,
+            connections: config.syslog.connections as usize,
+            idle: config.syslog.idle.std(),
+        },
     }
 }

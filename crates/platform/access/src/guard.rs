@@ -6,15 +6,15 @@
 //! [`AccessService::load`] is called.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, RwLock};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sealwright_core::clock::{MINUTE, SECOND};
-use sealwright_core::{Problem, TenantId, TenantScope, UnixMicros};
+use sealwright_core::{Problem, TenantId, TenantScope, UnixMicros, client_address};
 use serde::Serialize;
 
 use crate::error::AccessError;
@@ -220,13 +220,6 @@ impl AccessService {
     }
 }
 
-/// The address that a request comes from: the connection's.
-pub fn client(extensions: &axum::http::Extensions) -> Option<IpAddr> {
-    extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0.ip().to_canonical())
-}
-
 /// Axum middleware, inside of [`crate::http::authenticate`]: refuses what is held back.
 pub async fn enforce(
     State(access): State<AccessService>,
@@ -240,7 +233,7 @@ pub async fn enforce(
     let Some(tenant) = tenant else {
         return next.run(request).await;
     };
-    if let Err(problem) = access.admits(tenant, client(request.extensions())) {
+    if let Err(problem) = access.admits(tenant, client_address(request.extensions())) {
         return problem.into_response();
     }
     let guards = access.guards();

@@ -5,15 +5,13 @@
 //! by `Sec-Fetch-Site` or `Origin`, and with the session's token in the header `x-csrf-token` or the
 //! form field `csrf`.
 
-use std::net::SocketAddr;
-
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sealwright_core::Problem;
+use sealwright_core::{Problem, client_address};
 
 use crate::error::AccessError;
 use crate::model::Session;
@@ -224,10 +222,10 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(info.map_or_else(
+        let address = client_address(&parts.extensions);
+        Ok(Self(address.map_or_else(
             || "unknown".to_owned(),
-            |info| info.0.ip().to_canonical().to_string(),
+            |address| address.to_string(),
         )))
     }
 }

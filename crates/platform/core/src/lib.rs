@@ -5,6 +5,7 @@
 //! reading the system clock and the random source, both behind a trait or a single function.
 
 pub mod canonical;
+pub mod client;
 pub mod clock;
 pub mod id;
 pub mod page;
@@ -12,6 +13,7 @@ pub mod problem;
 pub mod tenant;
 
 pub use canonical::{Digest, canonical_json};
+pub use client::client_address;
 pub use clock::{Clock, ManualClock, SystemClock, UnixMicros};
 pub use id::{Id, IdError, IdKind};
 pub use page::{Cursor, Page};

@@ -10,6 +10,7 @@ mod history;
 mod holds;
 mod log;
 mod search;
+mod sink;
 mod stored;
 
 pub use admit::{Admit, Incoming, Rejection};
@@ -22,6 +23,7 @@ pub use history::{History, HistoryError, HistoryQuery};
 pub use holds::{HeldEvents, HoldError, HoldRegister, Holds};
 pub use log::{EventLog, LogError, ReadLimit};
 pub use search::{EventSearch, Search};
+pub use sink::{Appended, EventSink, SinkError};
 pub use stored::StoredEvent;
 
 /// The tables of this crate.

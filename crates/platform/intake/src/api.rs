@@ -3,20 +3,19 @@
 #![allow(clippy::result_large_err)]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sealwright_cloudevents::{
     ErrorCode, Event, EventError, Limits, Mode, Parsed, RequestError, parse_request,
 };
-use sealwright_core::{Problem, TenantId, TenantScope};
+use sealwright_core::{Problem, TenantId, TenantScope, client_address};
 use sealwright_events::Rejection;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -168,7 +167,7 @@ async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> 
 /// Who sends, when it may.
 pub(crate) async fn writer(api: &IntakeApi, parts: &Parts) -> Result<Sender, Problem> {
     let authorization = text(&parts.headers, &header::AUTHORIZATION);
-    let from = client(&parts.extensions);
+    let from = client_address(&parts.extensions);
     let sender = api
         .authenticate
         .authenticate_from(authorization, from)
@@ -221,13 +220,6 @@ pub(crate) fn damaged(error: &DecodeError) -> Problem {
         DecodeError::TooLarge { .. } => too_large(detail),
         DecodeError::Damaged { .. } => Problem::bad_request(detail),
     }
-}
-
-/// The address that a request comes from: the connection's, where the server knows it.
-fn client(extensions: &Extensions) -> Option<IpAddr> {
-    extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0.ip().to_canonical())
 }
 
 pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

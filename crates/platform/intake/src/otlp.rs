@@ -23,8 +23,8 @@ use crate::api::{
 use crate::encoding::Coding;
 use crate::intake::Item;
 use crate::log::AppendError;
-use crate::made::RecordId;
 use crate::receipt::{Receipt, ResultStatus};
+use crate::record_id::RecordId;
 use crate::sender::Sender;
 
 /// The type of the events.

@@ -1,10 +1,10 @@
 //! What this program can do about an alert: access is its own to control.
 
 use async_trait::async_trait;
-use sealwright_access::{
-    AccessError, AccessService, Principal, TenantChange, TenantState, UserChange, UserState,
-};
+use sealwright_access::{AccessService, TenantChange, TenantState, UserChange, UserState};
 use sealwright_act::{Act, ActError, Done, Kind, Order};
+
+use super::{by, refused, unknown};
 
 const KINDS: &[Kind] = &[
     Kind {
@@ -30,18 +30,6 @@ const KINDS: &[Kind] = &[
 /// Acts on users, keys and tenants.
 pub(crate) struct AccessActs(pub(crate) AccessService);
 
-pub(super) fn refused(error: AccessError) -> ActError {
-    match error {
-        AccessError::Store(error) => ActError::Failed(error.to_string()),
-        AccessError::Changed { .. } => ActError::Failed("it was changed just now".to_owned()),
-        other => ActError::Refused(other.to_string()),
-    }
-}
-
-pub(super) fn by() -> Principal {
-    Principal::system("siem")
-}
-
 /// What a tenant's alert leads to touches what is the tenant's own: an event may name anybody.
 fn own(order: &Order, tenant: Option<sealwright_core::TenantId>) -> Result<(), ActError> {
     if tenant == Some(order.tenant) {
@@ -51,10 +39,6 @@ fn own(order: &Order, tenant: Option<sealwright_core::TenantId>) -> Result<(), A
         "{} does not belong to the tenant of the alert",
         order.target
     )))
-}
-
-pub(super) fn unknown(order: &Order) -> ActError {
-    ActError::Refused(format!("{} is not an action of access", order.kind))
 }
 
 #[async_trait]

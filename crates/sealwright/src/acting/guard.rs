@@ -7,7 +7,7 @@ use sealwright_access::AccessService;
 use sealwright_access::guard::Held;
 use sealwright_act::{Act, ActError, Done, Kind, Order};
 
-use super::access::{by, refused, unknown};
+use super::{by, refused, unknown};
 
 /// Requests, and events, that a tenant that is throttled may send in a minute.
 const THROTTLED_TO: u64 = 60;

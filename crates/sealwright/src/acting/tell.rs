@@ -5,7 +5,7 @@ use sealwright_act::{Act, ActError, Done, Kind, Order};
 use sealwright_notify::{Message, Notifier, Outbox as _, Phase, Severity};
 use sealwright_store::Store;
 
-use super::access::unknown;
+use super::unknown;
 
 const KINDS: &[Kind] = &[
     Kind {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use evtx::err::EvtxError;
 use evtx::{EvtxParser, IntoIterChunks, ParserSettings};
@@ -36,7 +37,7 @@ impl From<EvtxError> for Unreadable {
 /// (64 KiB) is an item of its own; the records beside it are read. One chunk is in memory at a time.
 pub struct Records<T: Read + Seek> {
     chunks: IntoIterChunks<T>,
-    settings: std::sync::Arc<ParserSettings>,
+    settings: Arc<ParserSettings>,
     ready: VecDeque<Result<String, Unreadable>>,
 }
 
@@ -56,7 +57,7 @@ impl<T: Read + Seek> Records<T> {
         let parser = EvtxParser::from_read_seek(file)?;
         Ok(Self {
             chunks: parser.into_chunks(),
-            settings: std::sync::Arc::new(settings),
+            settings: Arc::new(settings),
             ready: VecDeque::new(),
         })
     }
@@ -81,7 +82,7 @@ impl<T: Read + Seek> Iterator for Records<T> {
                     "chunk {number}: the checksum is that of other bytes; its records are read as they are"
                 ))));
             }
-            match data.parse(std::sync::Arc::clone(&self.settings)) {
+            match data.parse(Arc::clone(&self.settings)) {
                 Ok(mut chunk) => self.ready.extend(chunk.iter().map(|record| {
                     let json = record.and_then(evtx::EvtxRecord::into_json)?;
                     Ok(json.data)

@@ -82,7 +82,7 @@ pub(crate) async fn list(store: &Store, scope: TenantScope) -> Result<Vec<Guard>
         .fetch_all(
             sql(
                 "SELECT * FROM access_guard WHERE ($1 = '*' OR tenant_id = $1)
-                 ORDER BY created_at DESC, id DESC LIMIT 10000",
+                 ORDER BY created_at DESC, id DESC",
             )
             .bind(scope),
         )

@@ -18,8 +18,8 @@ use sealwright_ecs::input::syslog;
 use serde_json::json;
 
 use crate::intake::{Intake, Item};
-use crate::made::RecordId;
 use crate::receipt::ResultStatus;
+use crate::record_id::RecordId;
 use crate::sender::{Quota, Quotas, TenantDirectory};
 
 pub use frame::{Framed, Frames};

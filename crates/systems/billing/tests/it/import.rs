@@ -9,12 +9,11 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use sealwright_billing::COMPONENT;
 use sealwright_billing::service::import::{
-    Appended, BATCH, EventSink, ImportError, ImportReport, ImportRequest, Importer, Mapping,
-    ParquetOpener, SinkError,
+    BATCH, ImportError, ImportReport, ImportRequest, Importer, Mapping, ParquetOpener,
 };
 use sealwright_cloudevents::Event;
 use sealwright_core::{Digest, ManualClock, TenantId, UnixMicros};
-use sealwright_events::{Admit, Catalogue};
+use sealwright_events::{Admit, Appended, Catalogue, EventSink, SinkError};
 use sealwright_meter::{Aggregate, MeterSet, floor_meters};
 use sealwright_store::testing::{TestStore, sqlite};
 use serde_json::{Map, Value, json};

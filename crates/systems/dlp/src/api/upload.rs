@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::put;
+use sealwright_access::forms::Fields;
 use sealwright_access::{Action, Principal};
 use sealwright_core::Problem;
 
@@ -94,36 +95,19 @@ fn described(bucket: String, key: String, headers: &HeaderMap) -> Result<NewUplo
 
 /// `a=b&c=d`, percent-encoded.
 fn tags(line: &str) -> Result<Tags, Problem> {
-    let bad =
-        || Problem::bad_request("x-amz-tagging must be `name=value&name=value`, percent-encoded");
-    let mut tags = Tags::new();
-    for pair in line.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decoded(name).ok_or_else(bad)?;
-        tags.insert(name, decoded(value).ok_or_else(bad)?);
-    }
+    let given = Fields::parse(line.as_bytes()).map_err(|_| {
+        Problem::bad_request("x-amz-tagging must be `name=value&name=value`, percent-encoded")
+    })?;
+    let tags: Tags = given
+        .pairs()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     if tags.len() > 9 {
         return Err(Problem::bad_request(
             "an object has up to 9 tags of its own",
         ));
     }
     Ok(tags)
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        match b {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let pair = [bytes.next()?, bytes.next()?];
-                out.extend(hex::decode(pair).ok()?);
-            }
-            b => out.push(b),
-        }
-    }
-    String::from_utf8(out).ok()
 }
 
 fn quoted(etag: &str) -> HeaderValue {

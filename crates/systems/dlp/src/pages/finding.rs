@@ -124,10 +124,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
     if let Some(export) = table.export(&visit.url) {
         return Ok(export);
     }
-    let mut chrome = visit.chrome(vec![Crumb::here("Findings")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Findings");
     Ok(Page::new("Findings", chrome, &table).into_response())
 }
 

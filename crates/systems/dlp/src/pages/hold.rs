@@ -105,10 +105,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
             .field(Field::text("to", "Written before").hint("A day, such as 2026-12-31."));
         body = body.with(&Panel::new("Open a matter", &form));
     }
-    let mut chrome = visit.chrome(vec![Crumb::here("Holds")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Holds");
     Ok(Page::new("Legal holds", chrome, &body).into_response())
 }
 

@@ -3,7 +3,7 @@
 use axum::response::IntoResponse;
 use jiff::tz::TimeZone;
 use sealwright_web::component::{Badge, Cell, Column, Empty, Figure, Figures, Row, Table, Tone};
-use sealwright_web::{Crumb, Markup, Page, format};
+use sealwright_web::{Markup, Page, format};
 
 use super::detector;
 use super::visit::{Answer, Visit};
@@ -137,10 +137,7 @@ pub(super) async fn show(visit: Visit) -> Answer {
         }
     }
     let body = Markup::of(&figures).with(&findings).with(&gate);
-    let mut chrome = visit.chrome(vec![Crumb::here("Overview")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Overview");
     Ok(Page::new("Data-loss prevention", chrome, &body).into_response())
 }
 

@@ -10,7 +10,7 @@ use sealwright_core::Problem;
 use sealwright_web::component::{
     Badge, Cell, Column, Empty, ErrorSummary, Field, Form, Panel, Row, Table, Tone,
 };
-use sealwright_web::{Crumb, Flash, Markup, Page};
+use sealwright_web::{Flash, Markup, Page};
 
 use super::detector;
 use super::visit::{Answer, Visit, shown};
@@ -115,10 +115,7 @@ async fn page(visit: &Visit, refused: Option<&(Fields, String)>) -> Answer {
             &form(visit, refused.map(|(fields, _)| fields)),
         ));
     }
-    let mut chrome = visit.chrome(vec![Crumb::here("Policies")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Policies");
     let mut page = Page::new("Policies", chrome, &body);
     if refused.is_some() {
         page = page.status(StatusCode::UNPROCESSABLE_ENTITY);

@@ -8,7 +8,7 @@ use sealwright_access::Action;
 use sealwright_web::component::{
     Badge, Cell, Column, Definitions, Empty, Form, Panel, Row, Table, Tone,
 };
-use sealwright_web::{Crumb, Markup, Page};
+use sealwright_web::{Markup, Page};
 
 use super::act;
 use super::visit::{Answer, Visit, shown};
@@ -101,10 +101,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
         }
     }
     let body = body.with(&table);
-    let mut chrome = visit.chrome(vec![Crumb::here("Quarantine")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Quarantine");
     Ok(Page::new("Quarantine", chrome, &body).into_response())
 }
 

@@ -145,10 +145,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
         }
     }
     let body = Markup::of(&table).with(&erasures).with(&categories);
-    let mut chrome = visit.chrome(vec![Crumb::here("Retention")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Retention");
     Ok(Page::new("Retention", chrome, &body).into_response())
 }
 

@@ -111,10 +111,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
         }
     }
     let body = Markup::of(&table).with(&registered);
-    let mut chrome = visit.chrome(vec![Crumb::here("Scans")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Scans");
     Ok(Page::new("Scans", chrome, &body).into_response())
 }
 

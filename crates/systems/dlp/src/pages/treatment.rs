@@ -3,7 +3,7 @@
 use axum::response::IntoResponse;
 use jiff::tz::TimeZone;
 use sealwright_web::component::{Badge, Cell, Column, Definitions, Empty, Panel, Row, Table, Tone};
-use sealwright_web::{Crumb, Markup, Page};
+use sealwright_web::{Markup, Page};
 
 use super::visit::{Answer, Visit, shown};
 use crate::model::treatment::TreatmentStep;
@@ -90,9 +90,6 @@ pub(super) async fn list(visit: Visit) -> Answer {
         body = body.with(&Panel::new("Object", &facts).flush());
     }
     let body = body.with(&table);
-    let mut chrome = visit.chrome(vec![Crumb::here("Treatments")]);
-    if let Some(menu) = visit.menu() {
-        chrome = chrome.tenants(menu);
-    }
+    let chrome = visit.list("Treatments");
     Ok(Page::new("Treatments", chrome, &body).into_response())
 }

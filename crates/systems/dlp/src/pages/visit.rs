@@ -84,6 +84,15 @@ impl Visit {
         self.frame().crumbs(crumbs).tabs(&TABS)
     }
 
+    /// The frame of a list of one tenant's or everybody's, with the menu to choose whose.
+    pub(super) fn list(&self, here: &str) -> Chrome {
+        let chrome = self.chrome(vec![Crumb::here(here)]);
+        match self.menu() {
+            Some(menu) => chrome.tenants(menu),
+            None => chrome,
+        }
+    }
+
     /// The frame without the tabs of data-loss prevention.
     pub(super) fn frame(&self) -> Chrome {
         let viewer = self.by.viewer(&self.csrf);

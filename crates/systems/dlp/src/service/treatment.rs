@@ -317,12 +317,10 @@ impl TreatmentService {
         tags.insert(TAG_TREATMENT.to_owned(), mark);
         let refused = |why: String| Ok(Next::End(TreatmentStep::Refused, why));
         let written = if one.action == PolicyAction::Encrypt {
-            {
-                let (bucket, key) = (&one.source.bucket, &one.source.key);
-                self.buckets
-                    .copy_encrypted(&one.source, bucket, key, &tags)
-                    .await?
-            }
+            let (bucket, key) = (&one.source.bucket, &one.source.key);
+            self.buckets
+                .copy_encrypted(&one.source, bucket, key, &tags)
+                .await?
         } else {
             let Some(bytes) = self.bytes(&one.source).await? else {
                 return refused(format!("it has more than {} MiB", MOST_BYTES >> 20));
@@ -343,7 +341,7 @@ impl TreatmentService {
                 .await
             {
                 Ok(written) => written,
-                Err(BucketError::Refused { why, .. }) if why.contains("PreconditionFailed") => {
+                Err(BucketError::Changed(_)) => {
                     // Some stores refuse every condition on a bucket with versions. Then it is asked here, and
                     // what somebody wrote in between is found out afterwards.
                     let latest = self.versions(&one.source).await?;
@@ -353,12 +351,7 @@ impl TreatmentService {
                     {
                         return superseded("it was written over since");
                     }
-                    let about = Description {
-                        content_type: head.content_type.clone(),
-                        headers: head.headers.clone(),
-                        metadata: head.metadata.clone(),
-                        encrypted: head.encryption.is_some(),
-                    };
+                    let about = Description::from(&head);
                     let (bucket, key) = (&one.source.bucket, &one.source.key);
                     self.buckets
                         .put_as(bucket, key, body, &tags, &about)

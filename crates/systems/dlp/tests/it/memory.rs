@@ -320,10 +320,7 @@ impl Buckets for Memory {
                 .newest(over)
                 .is_none_or(|one| etag(&one.body) != head.etag)
             {
-                return Err(BucketError::Refused {
-                    what: over.to_string(),
-                    why: "PreconditionFailed".to_owned(),
-                });
+                return Err(BucketError::Changed(over.to_string()));
             }
             Ok(this.add(&over.bucket, &over.key, body, tags.clone(), false))
         })

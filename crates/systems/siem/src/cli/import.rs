@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sealwright_cloudevents::Event;
 use sealwright_core::TenantId;
+use sealwright_events::{Appended, EventSink, SinkError};
 use serde_json::json;
 
 use super::{CliError, Output, Result, files};
 use crate::api::Siem;
-use crate::service::import::{Appended, EventSink, Given, Maker, SinkError};
+use crate::service::import::{Given, Maker};
 
 /// `siem import`
 #[derive(Debug, Clone, Args)]

@@ -2,44 +2,13 @@
 
 use std::collections::HashMap;
 
-use async_trait::async_trait;
 use sealwright_cloudevents::{Draft, Event, Limits, parse_event, segment};
-use sealwright_core::{Digest, TenantId, UnixMicros};
+use sealwright_core::{Digest, UnixMicros};
 use sealwright_ecs::Context;
 use sealwright_ecs::input::{syslog, unfold};
 use serde_json::json;
 
 use super::normalise::normaliser;
-
-/// Takes events into the log, whatever their age: all of a batch or nothing; duplicates change nothing.
-#[async_trait]
-pub trait EventSink: Send + Sync {
-    /// Appends a batch; it is durable when this returns.
-    ///
-    /// # Errors
-    /// [`SinkError`]
-    async fn append(&self, tenant: TenantId, events: &[Event]) -> Result<Appended, SinkError>;
-}
-
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Appended {
-    /// Events that are new.
-    pub accepted: u64,
-    /// Events that were there.
-    pub duplicates: u64,
-}
-
-/// Why a batch was not appended.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SinkError {
-    /// These events of the batch, by index, and why.
-    #[error("{} events were refused", .0.len())]
-    Refused(Vec<(usize, String)>),
-    /// The log could not be written.
-    #[error("{0}")]
-    Failed(String),
-}
 
 /// What is said of all events of a file.
 #[derive(Debug, Clone, Default)]

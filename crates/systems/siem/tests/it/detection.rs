@@ -2,7 +2,6 @@
 
 use sealwright_core::TenantScope;
 use sealwright_events::{Consumer as _, Effect as _};
-use sealwright_siem::service::retro::{self, Span};
 
 use crate::support::{World, at, event, failure, key_made, tenants, worlds};
 
@@ -125,26 +124,7 @@ async fn retro_hunt_gives_exactly_the_alerts_of_the_stream() {
         fill(&world, 6);
         world.consume(100).await;
         let (stream, _) = everything(&world).await;
-        let ruleset = world.siem.rules.compiled(Some(world.tenant)).await.unwrap();
-        let span = Span {
-            tenant: world.tenant,
-            from: None,
-            to: at(100_000),
-        };
-        let report = retro::run(world.log.as_ref(), ruleset, world.siem.terms, span)
-            .await
-            .unwrap();
-        let mut hunted: Vec<String> = report
-            .alerts
-            .iter()
-            .map(|a| {
-                format!(
-                    "{} ×{} {} – {} {}",
-                    a.key, a.matches, a.first_at, a.last_at, a.severity
-                )
-            })
-            .collect();
-        hunted.sort();
+        let (report, hunted) = world.hunted().await;
         assert_eq!(hunted, stream, "{}", store.name);
         assert!(report.events > 500 && report.days.len() == 1);
     }

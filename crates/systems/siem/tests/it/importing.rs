@@ -9,8 +9,8 @@ use clap::Parser;
 use sealwright_access::{AccessPolicy, AccessService, NewTenant, Principal, Unrecorded};
 use sealwright_cloudevents::Event;
 use sealwright_core::TenantId;
+use sealwright_events::{Appended, EventSink, SinkError};
 use sealwright_siem::cli::{self, Output, SiemCommand};
-use sealwright_siem::service::import::{Appended, EventSink, SinkError};
 
 use sealwright_store::testing::sqlite;
 

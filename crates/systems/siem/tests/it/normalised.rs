@@ -2,7 +2,6 @@
 
 use sealwright_core::TenantScope;
 use sealwright_siem::service::hunt::Hunt;
-use sealwright_siem::service::retro::{self, Span};
 use serde_json::{Value, json};
 
 use crate::support::{World, at, event, worlds};
@@ -94,26 +93,7 @@ async fn the_stream_and_the_history_see_both_names() {
             "{:?}",
             counted.body.entities
         );
-        let ruleset = world.siem.rules.compiled(Some(world.tenant)).await.unwrap();
-        let span = Span {
-            tenant: world.tenant,
-            from: None,
-            to: at(100_000),
-        };
-        let report = retro::run(world.log.as_ref(), ruleset, world.siem.terms, span)
-            .await
-            .unwrap();
-        let mut hunted: Vec<String> = report
-            .alerts
-            .iter()
-            .map(|a| {
-                format!(
-                    "{} ×{} {} – {} {}",
-                    a.key, a.matches, a.first_at, a.last_at, a.severity
-                )
-            })
-            .collect();
-        hunted.sort();
+        let (_, hunted) = world.hunted().await;
         assert_eq!(hunted, told, "{}", store.name);
     }
 }

@@ -27,6 +27,7 @@ use sealwright_siem::service::incident::IncidentService;
 use sealwright_siem::service::keep::KeepActs;
 use sealwright_siem::service::raise::Raiser;
 use sealwright_siem::service::respond::RespondService;
+use sealwright_siem::service::retro::{self, Span};
 use sealwright_siem::service::rule::RuleService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_siem::service::suppression::SuppressionService;
@@ -279,6 +280,31 @@ pub(crate) fn rules() -> Vec<RuleFile> {
 }
 
 impl World {
+    /// What a retro-hunt over everything finds, and its alerts as [`World::told`] writes those of the stream.
+    pub(crate) async fn hunted(&self) -> (retro::Report, Vec<String>) {
+        let ruleset = self.siem.rules.compiled(Some(self.tenant)).await.unwrap();
+        let span = Span {
+            tenant: self.tenant,
+            from: None,
+            to: at(100_000),
+        };
+        let report = retro::run(self.log.as_ref(), ruleset, self.siem.terms, span)
+            .await
+            .unwrap();
+        let mut hunted: Vec<String> = report
+            .alerts
+            .iter()
+            .map(|a| {
+                format!(
+                    "{} ×{} {} – {} {}",
+                    a.key, a.matches, a.first_at, a.last_at, a.severity
+                )
+            })
+            .collect();
+        hunted.sort();
+        (report, hunted)
+    }
+
     /// A program over a store and a log, as after a start.
     pub(crate) async fn start(
         test: &TestStore,

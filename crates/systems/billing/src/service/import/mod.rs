@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use sealwright_cloudevents::Event;
 use sealwright_core::clock::MINUTE;
 use sealwright_core::{Clock, Digest, TenantId, UnixMicros};
-use sealwright_events::{Admit, Incoming};
+use sealwright_events::{Admit, EventSink, Incoming, SinkError};
 use sealwright_store::{Store, StoreError};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -41,34 +40,6 @@ pub type ParquetRows =
 
 /// Opens a Parquet file; the lake offers this.
 pub type ParquetOpener = Arc<dyn Fn(&Path) -> Result<ParquetRows, String> + Send + Sync>;
-
-/// What became of a batch that was appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Appended {
-    /// Events that were new.
-    pub accepted: u64,
-    /// Events that were there already.
-    pub duplicates: u64,
-}
-
-/// Why a batch was not appended. Nothing of it was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkError {
-    /// These events of the batch are refused, with the reason.
-    Refused(Vec<(usize, String)>),
-    /// The log could not be written; trying again is safe.
-    Failed(String),
-}
-
-/// Takes events into the log, whatever their age: all of a batch or nothing, duplicates change nothing.
-#[async_trait]
-pub trait EventSink: Send + Sync {
-    /// Appends a batch; it is durable when this returns.
-    ///
-    /// # Errors
-    /// See [`SinkError`].
-    async fn append(&self, tenant: TenantId, events: &[Event]) -> Result<Appended, SinkError>;
-}
 
 /// A row that was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -158,10 +158,7 @@ impl Folder {
                 .as_ref()
                 .is_none_or(|one| one.marker || one.etag != etag)
         }) {
-            return Err(BucketError::Refused {
-                what,
-                why: "PreconditionFailed".to_owned(),
-            });
+            return Err(BucketError::Changed(what));
         }
         fs::create_dir_all(&folder).map_err(|error| failed(&what, &error))?;
         let written = self.clock.now();
@@ -340,12 +337,7 @@ impl Buckets for Folder {
         body: Bytes,
         tags: &Tags,
     ) -> Result<ObjectId> {
-        let about = Description {
-            content_type: head.content_type.clone(),
-            headers: head.headers.clone(),
-            metadata: head.metadata.clone(),
-            encrypted: false,
-        };
+        let about = Description::from(head);
         let place = (over.bucket.as_str(), over.key.as_str());
         self.add(place, Some(&body), tags, &about, Some(&head.etag))
     }

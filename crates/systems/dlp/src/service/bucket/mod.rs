@@ -31,6 +31,9 @@ pub enum BucketError {
         /// What it said.
         why: String,
     },
+    /// It is no longer what it was expected to be: the condition of a write did not hold.
+    #[error("{0} is not what it was")]
+    Changed(String),
     /// The store has not this ability.
     #[error("{what}: the store cannot do that: {why}")]
     Unable {
@@ -140,6 +143,18 @@ pub struct Description {
     pub metadata: BTreeMap<String, String>,
     /// Whether it is encrypted at rest.
     pub encrypted: bool,
+}
+
+impl From<&Head> for Description {
+    /// What is said of a version that is there.
+    fn from(head: &Head) -> Self {
+        Self {
+            content_type: head.content_type.clone(),
+            headers: head.headers.clone(),
+            metadata: head.metadata.clone(),
+            encrypted: head.encryption.is_some(),
+        }
+    }
 }
 
 /// An object that is written in parts.

@@ -216,7 +216,8 @@ where
         (_, "NoSuchBucket" | "NoSuchKey" | "NoSuchVersion" | "NotFound") | (Some(404), "") => {
             BucketError::Missing(what)
         }
-        (Some(403 | 409 | 412), _) => BucketError::Refused { what, why },
+        (Some(412), _) => BucketError::Changed(what),
+        (Some(403 | 409), _) => BucketError::Refused { what, why },
         (Some(400 | 405 | 501), _) => BucketError::Unable { what, why },
         _ => BucketError::Unknown { what, why },
     }
@@ -478,17 +479,12 @@ impl Buckets for S3 {
         body: Bytes,
         tags: &Tags,
     ) -> Result<ObjectId> {
-        let about = Description {
-            content_type: head.content_type.clone(),
-            headers: head.headers.clone(),
-            metadata: head.metadata.clone(),
-            encrypted: head.encryption.is_some(),
-        };
+        let about = Description::from(head);
         let place = (over.bucket.as_str(), over.key.as_str());
         let etag = Some(format!("\"{}\"", head.etag));
         match self.write(place, body.clone(), tags, &about, etag).await {
             // radosgw compares with the ETag as it is, without the quotes of HTTP.
-            Err(BucketError::Refused { why, .. }) if why.contains("PreconditionFailed") => {
+            Err(BucketError::Changed(_)) => {
                 let etag = Some(head.etag.clone());
                 self.write(place, body, tags, &about, etag).await
             }
@@ -518,10 +514,8 @@ impl Buckets for S3 {
         let head = self.head(from).await?;
         let head = head.ok_or_else(|| BucketError::Missing(from.to_string()))?;
         let about = Description {
-            content_type: head.content_type,
-            headers: head.headers,
-            metadata: head.metadata,
             encrypted: true,
+            ..Description::from(&head)
         };
         if head.size <= PART {
             let body = self
