@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sealwright_core::{TenantScope, UnixMicros};
+use sealwright_core::TenantScope;
 use sealwright_events::{
-    EventLog, EventSearch, History, HistoryError, HistoryQuery, ReadLimit, Search, StoredEvent,
-    catch_up,
+    EventLog, History, HistoryError, HistoryQuery, ReadLimit, StoredEvent, catch_up,
 };
 use sealwright_lake::{EventFilter, LARGEST_PAGE, Lake, LakeWriter, Order};
 
@@ -18,6 +17,11 @@ pub(crate) struct LakeHistory {
 }
 
 impl LakeHistory {
+    /// The lake itself, which answers questions.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
     pub(crate) fn new(lake: Lake, writer: Arc<LakeWriter>, log: Arc<dyn EventLog>) -> Self {
         Self { lake, writer, log }
     }
@@ -25,55 +29,6 @@ impl LakeHistory {
 
 fn failed(error: impl std::fmt::Display) -> HistoryError {
     HistoryError(error.to_string())
-}
-
-fn filter_of(search: &Search) -> EventFilter {
-    EventFilter {
-        types: search.types.clone(),
-        from: Some(search.from),
-        to: Some(search.to),
-        source: search.source.clone(),
-        id: search.id.clone(),
-        subject: search.subject.clone(),
-        texts: search.texts.clone(),
-        ..EventFilter::default()
-    }
-}
-
-#[async_trait]
-impl EventSearch for LakeHistory {
-    async fn newest(
-        &self,
-        search: &Search,
-        below: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, HistoryError> {
-        let filter = EventFilter {
-            offsets: below.map(|below| 0..below),
-            ..filter_of(search)
-        };
-        let limit = limit.min(LARGEST_PAGE);
-        let page = self
-            .lake
-            .events_of(search.scope, &filter, Order::NewestFirst, None, limit)
-            .await
-            .map_err(failed)?;
-        Ok(page.events)
-    }
-
-    async fn histogram(
-        &self,
-        search: &Search,
-        width: i64,
-    ) -> Result<Vec<(UnixMicros, u64)>, HistoryError> {
-        let buckets = self
-            .lake
-            .histogram(search.scope, &filter_of(search), width)
-            .await
-            .map_err(failed)?;
-        let some = buckets.into_iter().filter(|bucket| bucket.count > 0);
-        Ok(some.map(|bucket| (bucket.start, bucket.count)).collect())
-    }
 }
 
 #[async_trait]

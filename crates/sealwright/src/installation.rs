@@ -26,6 +26,7 @@ use sealwright_ledger::Ledger;
 use sealwright_notify::NotifyService;
 use sealwright_siem::api::Siem;
 use sealwright_siem::consume::{Consuming, Detection};
+use sealwright_siem::service::hunt::FieldTerms;
 use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::detect::Terms;
 use sealwright_siem::service::hunt::Hunter;
@@ -214,6 +215,7 @@ impl Installation {
             Arc::clone(&state.clock),
             Metering::new(Arc::clone(&state.meters)).telling(Arc::clone(&touched)),
         ));
+        lake.set_terms(Arc::new(FieldTerms));
         let history = Arc::new(LakeHistory::new(
             lake.clone(),
             Arc::clone(&lake_writer),
@@ -364,7 +366,7 @@ fn siem(
             state.config.siem.vanished.micros(),
         ),
         sources: SourceService::new(a, b, c, raiser, silence),
-        hunter: Hunter::new(Arc::clone(history) as _),
+        hunter: Hunter::new(Arc::new(history.lake().clone())),
         sink: Some(Arc::new(IntakeSink(intake.clone()))),
         history: Arc::clone(history) as _,
         detection: Arc::clone(detection),

@@ -1,6 +1,7 @@
 //! The scheduled work of this program.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sealwright_access::AccessService;
@@ -24,6 +25,9 @@ use serde_json::{Value, json};
 use crate::audit::LedgerAudit;
 use crate::installation::Installation;
 
+/// How long one round of indexing goes on; the next one goes on where it ended.
+const INDEX_ROUND: Duration = Duration::from_secs(45);
+
 /// The jobs of this program on the state of an installation.
 pub(crate) fn service(installation: &Installation) -> anyhow::Result<JobsService> {
     let state = &installation.state;
@@ -44,6 +48,14 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
                 "Joins small files and removes replaced ones.",
             )
             .scheduled(every("17 * * * *")?, CatchUp::Once),
+            lake: installation.lake.clone(),
+        }),
+        Arc::new(LakeIndex {
+            spec: JobSpec::new(
+                "lake.index",
+                "Makes the index by which stored events are found.",
+            )
+            .scheduled(every("* * * * *")?, CatchUp::Once),
             lake: installation.lake.clone(),
         }),
         Arc::new(LakeRetention {
@@ -163,6 +175,27 @@ impl Job for LakeMaintenance {
             .await
             .map_err(failed)?;
         serde_json::to_value(report).map_err(failed)
+    }
+}
+
+struct LakeIndex {
+    spec: JobSpec,
+    lake: Lake,
+}
+
+#[async_trait]
+impl Job for LakeIndex {
+    fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    fn ready(&self) -> bool {
+        self.lake.owned()
+    }
+
+    async fn run(&self, context: &RunContext) -> Result<Value, JobError> {
+        let report = self.lake.index(context.now(), INDEX_ROUND).await;
+        serde_json::to_value(report.map_err(failed)?).map_err(failed)
     }
 }
 

@@ -62,6 +62,10 @@ pub enum Refusal {
     Encoding(usize),
 }
 
+/// Which fields are made of an event. Raised whenever the same event would give others, so that what was kept of them is
+/// made anew.
+pub const VERSION: u32 = 1;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -22,7 +22,9 @@ pub use consumer::{
 pub use history::{History, HistoryError, HistoryQuery};
 pub use holds::{HeldEvents, HoldError, HoldRegister, Holds};
 pub use log::{EventLog, LogError, ReadLimit};
-pub use search::{EventSearch, Search};
+pub use search::{
+    Answer, EventSearch, EventTerms, Facets, Look, Question, Search, facet_field, facet_of,
+};
 pub use sink::{Appended, EventSink, SinkError};
 pub use stored::StoredEvent;
 

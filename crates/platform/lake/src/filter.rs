@@ -10,11 +10,11 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::functions::datetime::expr_fn::date_bin;
-use datafusion::functions::string::expr_fn::{contains, lower};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::prelude::{DataFrame, Expr, col, lit};
 use sealwright_core::{Cursor, TenantId, TenantScope, UnixMicros};
-use sealwright_events::StoredEvent;
+use sealwright_events::{Search, StoredEvent};
+use sealwright_terms::Phrase;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,8 +22,10 @@ use crate::encode::arrow_error;
 use crate::error::{LakeError, Result};
 use crate::query::{EVENT_COLUMNS, LONGEST_QUERY_SECONDS, Scoped};
 use crate::rows::stored_events;
+use crate::files::DataFile;
 use crate::schema::{TABLE_SCHEMA, column};
-use crate::table::Lake;
+use crate::table::{Lake, Snapshot};
+use crate::udf;
 
 /// Memory of one question in bytes.
 const MEMORY: usize = 512 << 20;
@@ -49,8 +51,8 @@ pub struct EventFilter {
     pub id: Option<String>,
     /// With this `subject`.
     pub subject: Option<String>,
-    /// With each of these texts somewhere in its JSON, whatever the case.
-    pub texts: Vec<String>,
+    /// With each of these in its JSON.
+    pub texts: Vec<Phrase>,
     /// Within these offsets, the end not included.
     pub offsets: Option<Range<u64>>,
     /// At one of these offsets.
@@ -104,6 +106,20 @@ fn offset(value: u64) -> Expr {
 }
 
 impl EventFilter {
+    /// What a search looks for, but for its scope.
+    pub(crate) fn of(search: &Search) -> Self {
+        Self {
+            types: search.types.clone(),
+            from: Some(search.from),
+            to: Some(search.to),
+            source: search.source.clone(),
+            id: search.id.clone(),
+            subject: search.subject.clone(),
+            texts: search.texts.clone(),
+            ..Self::default()
+        }
+    }
+
     fn apply(&self, mut rows: DataFrame) -> Result<DataFrame> {
         let mut conditions = Vec::new();
         match self.types.as_slice() {
@@ -131,8 +147,8 @@ impl EventFilter {
                 conditions.push(col(name).eq(text(value)));
             }
         }
-        for wanted in &self.texts {
-            conditions.push(contains(lower(col("json")), lit(wanted.to_lowercase())));
+        for phrase in &self.texts {
+            conditions.push(udf::holds(phrase.clone()).call(vec![col("json")]));
         }
         if let Some(offsets) = &self.offsets {
             conditions.push(col("offset").gt_eq(offset(offsets.start)));
@@ -154,7 +170,8 @@ impl EventFilter {
     }
 }
 
-async fn limited<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+/// As long as a question may take.
+pub(crate) async fn limited<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(Duration::from_secs(LONGEST_QUERY_SECONDS), work)
         .await
         .map_err(|_| LakeError::Limit {
@@ -179,7 +196,31 @@ impl Lake {
         let limit = limit.clamp(1, LARGEST_PAGE);
         let (snapshot, _reader) = self.read().await?;
         let next_offset = self.next_offset();
-        let scoped = Scoped::new(self, Arc::clone(&snapshot), scope, MEMORY)?;
+        let page = self.page_of(snapshot, None, scope, filter, order, cursor, limit);
+        let (events, more) = limited(page).await?;
+        Ok(EventPage {
+            next: events
+                .last()
+                .filter(|_| more)
+                .map(|e| Cursor(e.offset.to_string())),
+            events,
+            next_offset,
+        })
+    }
+
+    /// A page of the events of a state, or of some of its files, and whether there are more.
+    #[expect(clippy::too_many_arguments, reason = "each says where or which")]
+    pub(crate) async fn page_of(
+        &self,
+        snapshot: Arc<Snapshot>,
+        files: Option<Vec<DataFile>>,
+        scope: TenantScope,
+        filter: &EventFilter,
+        order: Order,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<StoredEvent>, bool)> {
+        let scoped = Scoped::of_files(self, snapshot, files, scope, MEMORY)?;
         let mut rows = filter.apply(scoped.rows())?;
         if let Some(cursor) = cursor {
             let after = cursor.0.parse::<u64>().map_err(|_| {
@@ -194,21 +235,14 @@ impl Lake {
             .select(EVENT_COLUMNS.map(col).to_vec())?
             .sort(vec![col("offset").sort(order == Order::OldestFirst, false)])?
             .limit(0, Some(limit + 1))?;
-        let batches = limited(async { Ok(Box::pin(rows.collect()).await?) }).await?;
+        let batches = Box::pin(rows.collect()).await?;
         let mut events = Vec::with_capacity(limit + 1);
         for batch in &batches {
             events.extend(stored_events(batch)?);
         }
         let more = events.len() > limit;
         events.truncate(limit);
-        Ok(EventPage {
-            next: events
-                .last()
-                .filter(|_| more)
-                .map(|e| Cursor(e.offset.to_string())),
-            events,
-            next_offset,
-        })
+        Ok((events, more))
     }
 
     /// How many events the lake holds of those that `filter` lets through.

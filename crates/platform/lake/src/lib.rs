@@ -2,7 +2,8 @@
 //!
 //! [`LakeWriter`] brings events from the log into the table `events`, partitioned by stream and UTC
 //! day. [`Lake`] answers SQL within a tenant's scope ([`Lake::query`]) and typed questions
-//! ([`Lake::events_of`], [`Lake::count`], [`Lake::histogram`]), and does the table's maintenance
+//! ([`Lake::events_of`], [`Lake::count`], [`Lake::histogram`]), finds events by their terms ([`Lake::ask`],
+//! with an index that [`Lake::index`] makes), and does the table's maintenance
 //! ([`Lake::compact`], [`Lake::retain`], [`Lake::vacuum`], [`Lake::clean_log`], [`Lake::erase`]).
 //!
 //! The lake lags the log: [`LakeStatus::next_offset`] is the first event that it does not hold.
@@ -19,6 +20,7 @@ mod error;
 mod files;
 mod filter;
 mod held;
+mod index;
 mod maintain;
 mod parquet_rows;
 mod provider;
@@ -36,6 +38,7 @@ pub use check::LakeCheck;
 pub use erase::{Erasure, ErasureKey, ErasureReport};
 pub use error::{LakeError, Result};
 pub use filter::{Bucket, EventFilter, EventPage, LARGEST_PAGE, MOST_BUCKETS, Order};
+pub use index::IndexReport;
 pub use maintain::{
     CompactPolicy, CompactReport, LogReport, MaintenanceReport, READER_PATIENCE, RetentionPolicy,
     RetentionReport, RetiredPartition, VacuumReport,

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::error::{LakeError, Result};
 use crate::files::DataFile;
 use crate::held::Held;
+use crate::index::path_of;
 use crate::readers;
 use crate::rewrite::{blocking, rewrite};
 use crate::schema::{day_of, day_text};
@@ -327,11 +328,13 @@ impl Lake {
             let _guard = self.hold_commits().await;
             let snapshot = self.snapshot();
             let table = self.table_folder().to_owned();
+            let terms = self.terms_folder();
             let active = Arc::clone(&snapshot);
             let candidates = blocking(move || {
                 let active: BTreeSet<&str> = active.files.iter().map(|f| f.path.as_str()).collect();
                 let mut found = Vec::new();
                 walk(&table, &table, &active, &mut found)?;
+                orphans(&terms, &active, &mut found)?;
                 Ok(found)
             })
             .await?;
@@ -444,6 +447,28 @@ fn count_held(table: &Path, file: &DataFile, held: &Held) -> Result<u64> {
         Ok(())
     })?;
     Ok(kept)
+}
+
+/// Indexes, also unfinished ones, of files that are not active.
+fn orphans(
+    terms: &Path,
+    active: &BTreeSet<&str>,
+    found: &mut Vec<(PathBuf, u64)>,
+) -> Result<()> {
+    let entries = match fs::read_dir(terms) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(LakeError::file(terms, error)),
+    };
+    let wanted: BTreeSet<PathBuf> = active.iter().map(|file| path_of(terms, file)).collect();
+    for entry in entries {
+        let entry = entry.map_err(|e| LakeError::file(terms, e))?;
+        if !wanted.contains(&entry.path()) {
+            let bytes = entry.metadata().map(|m| m.len()).unwrap_or(0);
+            found.push((entry.path(), bytes));
+        }
+    }
+    Ok(())
 }
 
 /// Collects the files under `folder` that are not active, the table's log excepted.

@@ -41,6 +41,8 @@ pub(crate) struct Scanned {
 /// One state of the table `events`.
 pub(crate) struct Events {
     snapshot: Arc<Snapshot>,
+    /// Only these of its files.
+    some: Option<Vec<DataFile>>,
     scanned: Arc<Scanned>,
 }
 
@@ -51,8 +53,16 @@ impl std::fmt::Debug for Events {
 }
 
 impl Events {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, scanned: Arc<Scanned>) -> Self {
-        Self { snapshot, scanned }
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        some: Option<Vec<DataFile>>,
+        scanned: Arc<Scanned>,
+    ) -> Self {
+        Self {
+            snapshot,
+            some,
+            scanned,
+        }
     }
 }
 
@@ -124,7 +134,7 @@ impl TableProvider for Events {
 impl Events {
     /// The files that the statistics do not rule out.
     fn needed(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
-        let all = &self.snapshot.files;
+        let all = self.some.as_deref().unwrap_or(&self.snapshot.files);
         let Some(filter) = conjunction(filters.iter().cloned()) else {
             return Ok(all.iter().collect());
         };

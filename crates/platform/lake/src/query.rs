@@ -19,6 +19,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::error::{LakeError, Result};
+use crate::files::DataFile;
 use crate::provider::{Events, Scanned};
 use crate::rows::json_rows;
 use crate::session;
@@ -111,10 +112,21 @@ impl Scoped {
         scope: TenantScope,
         memory: usize,
     ) -> Result<Self> {
+        Self::of_files(lake, snapshot, None, scope, memory)
+    }
+
+    /// The same with some of the state's files only.
+    pub(crate) fn of_files(
+        lake: &Lake,
+        snapshot: Arc<Snapshot>,
+        files: Option<Vec<DataFile>>,
+        scope: TenantScope,
+        memory: usize,
+    ) -> Result<Self> {
         let scanned = Arc::new(Scanned::default());
         let explain_files = matches!(scope, TenantScope::All);
         let context = session::context(lake.runtime(), memory, explain_files)?;
-        let table = Events::new(snapshot, Arc::clone(&scanned));
+        let table = Events::new(snapshot, files, Arc::clone(&scanned));
         // The table itself is never registered under a name: what a query can name is filtered already.
         let mut rows = context.read_table(Arc::new(table))?;
         if let TenantScope::One(tenant) = scope {

@@ -14,6 +14,7 @@ use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
 use sealwright_core::{Clock, SystemClock, UnixMicros};
+use sealwright_events::EventTerms;
 use tokio::sync::Mutex;
 
 use crate::encode::{sync_folder, sync_folders};
@@ -59,6 +60,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// Held as long as this process may write; empty while it only reads.
     writer: OnceLock<File>,
+    /// What the index is made of; without it there is none.
+    terms: OnceLock<Arc<dyn EventTerms>>,
 }
 
 /// The lake of an installation. Cloning is cheap; all clones are the same lake.
@@ -207,12 +210,27 @@ impl Lake {
             runtime,
             clock,
             writer,
+            terms: OnceLock::new(),
         })))
     }
 
     /// The folder that was opened.
     pub fn folder(&self) -> &Path {
         &self.0.folder
+    }
+
+    /// Gives the terms of events, by which an index is made and asked. What is given first stays.
+    pub fn set_terms(&self, terms: Arc<dyn EventTerms>) {
+        let _ = self.0.terms.set(terms);
+    }
+
+    pub(crate) fn terms(&self) -> Option<&Arc<dyn EventTerms>> {
+        self.0.terms.get()
+    }
+
+    /// Where the index is.
+    pub(crate) fn terms_folder(&self) -> PathBuf {
+        self.0.folder.join("terms")
     }
 
     /// The Delta table's folder, for other programs that read Delta.

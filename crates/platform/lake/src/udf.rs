@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, Decimal128Builder, Float64Builder, StringViewArray,
+    Array, ArrayRef, AsArray as _, BooleanArray, Decimal128Builder, Float64Builder, StringViewArray,
     StringViewBuilder,
 };
 use datafusion::arrow::compute::cast;
@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 use rust_decimal::Decimal;
+use sealwright_terms::Phrase;
 use sonic_rs::{JsonValueTrait as _, PointerNode};
 
 /// Digits of `json_decimal`, before and after the point, as Arrow counts them.
@@ -43,6 +44,49 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         Volatility::Immutable,
     ))));
     functions
+}
+
+/// Whether a text holds a phrase.
+pub(crate) fn holds(phrase: Phrase) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Holds {
+        phrase,
+        signature: Signature::any(1, Volatility::Immutable),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Holds {
+    phrase: Phrase,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Holds {
+    fn name(&self) -> &'static str {
+        "holds_phrase"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [text] = args.args.as_slice() else {
+            return Err(DataFusionError::Plan(
+                "holds_phrase takes one argument".to_owned(),
+            ));
+        };
+        let text = cast(&text.to_array(args.number_rows)?, &DataType::Utf8View)?;
+        let found: BooleanArray = text
+            .as_string_view()
+            .iter()
+            .map(|text| text.map(|text| self.phrase.is_in(&text.to_lowercase())))
+            .collect();
+        Ok(ColumnarValue::Array(Arc::new(found)))
+    }
 }
 
 /// Lower-case hexadecimal digits of bytes: how digests are shown.

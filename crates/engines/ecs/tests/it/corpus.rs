@@ -137,3 +137,32 @@ fn the_table_is_that_of_the_given_schema() {
         assert!(schema.field(name).is_some(), "{name}");
     }
 }
+
+/// What is kept of fields is made anew when the version is another one.
+#[test]
+fn the_version_is_raised_when_other_fields_are_made() {
+    let Some(data) = shared::data() else { return };
+    let n = normaliser();
+    let context = Context {
+        received: NOW,
+        ..Context::default()
+    };
+    let mut files: Vec<_> = std::fs::read_dir(data.join("panther-rule-tests"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name != "rules.jsonl"))
+        .filter(|path| path.to_string_lossy().contains(".jsonl"))
+        .collect();
+    files.sort();
+    // FNV-1a, 64 bits.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for line in files.iter().flat_map(|path| shared::lines(path)) {
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let made = n.beside(&line["event"].to_string(), &context).unwrap();
+        for byte in made.json.bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+    let made = format!("version {}: {hash:016x}", sealwright_ecs::VERSION);
+    insta::assert_snapshot!(made);
+}

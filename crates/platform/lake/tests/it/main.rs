@@ -5,6 +5,7 @@
 
 mod support;
 
+mod ask;
 mod damage;
 mod edge;
 mod erase;

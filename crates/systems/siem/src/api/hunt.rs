@@ -70,16 +70,18 @@ pub struct HuntAnswer {
     /// Give this as `cursor` for the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
-    /// How many were found, as far as was looked.
+    /// How many were found.
     total: u64,
-    /// Events that were looked at one by one.
+    /// Events that were looked at one by one, because the index does not decide about them.
     scanned: usize,
-    /// Whether that was the whole span; otherwise counts are of its latest events only.
+    /// Whether the counts are of the whole span; otherwise there may be more.
     complete: bool,
     /// Buckets with some: start (RFC 3339) and count.
     histogram: Vec<(String, u64)>,
     /// Width of a bucket in seconds.
     bucket_seconds: i64,
+    /// Of how many of the latest the facets are.
+    faceted: u64,
     /// For each facet its most frequent values.
     facets: BTreeMap<String, Vec<(String, u64)>>,
 }
@@ -113,6 +115,7 @@ impl HuntAnswer {
                 .map(|(at, n)| (at.to_string(), n))
                 .collect(),
             bucket_seconds: found.width / 1_000_000,
+            faceted: found.faceted,
             facets: found.facets,
         }
     }

@@ -101,13 +101,11 @@ pub(super) async fn hunt(siem: &Siem, args: &HuntArgs, output: &mut Output<'_>) 
     let found = siem.hunter.hunt(&hunt).await?;
     let any = !found.hits.is_empty();
     let words = format!(
-        "{} found, {} events looked at{}",
+        "{}{} found, {} looked at one by one{}",
+        if found.complete { "" } else { "at least " },
         found.total,
         found.scanned,
-        match found.next.filter(|_| !found.complete) {
-            None => String::new(),
-            Some(next) => format!(" (the latest; --cursor {next} goes on)"),
-        }
+        found.next.map_or_else(String::new, |next| format!("; --cursor {next} goes on")),
     );
     if output.json {
         output.json(&HuntAnswer::of(siem, found))?;

@@ -122,15 +122,17 @@ fn table(visit: &Visit, found: &Found, below: Option<u64>) -> Table {
         Column::text("outcome", "Outcome"),
         Column::text("what", "What"),
     ];
-    let note = if found.complete {
-        format!("{} found", format::group(&found.total.to_string()))
-    } else {
-        format!(
-            "{} found; the latest {} events were looked at for the page and its facets",
-            format::group(&found.total.to_string()),
-            format::group(&found.scanned.to_string())
-        )
-    };
+    let number = |n: u64| format::group(&n.to_string());
+    let mut note = format!("{} found", number(found.total));
+    if !found.complete {
+        note = format!(
+            "at least {note}: the latest {} events that the index does not decide about were looked at",
+            number(found.scanned as u64)
+        );
+    }
+    if found.faceted < found.total {
+        note = format!("{note}; facets are of the latest {}", number(found.faceted));
+    }
     let mut table = Table::new("events", "Events", &visit.url, columns)
         .note(&note)
         .pager(Pager {

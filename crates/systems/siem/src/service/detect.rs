@@ -209,6 +209,22 @@ impl Detector {
             .matches_at(event.json, Some(event.time.0))
             .map_err(|error| error.to_string())?
             .to_vec();
+        Ok(self.take(matcher, event, matched, out))
+    }
+
+    /// Takes an event that is known to match no rule; its fields are not looked at.
+    pub fn pass_by(&mut self, matcher: &mut Matcher, event: &Observed<'_>, out: &mut Vec<Finding>) -> Offered {
+        self.receive(event.received.0, out);
+        self.take(matcher, event, Vec::new(), out)
+    }
+
+    fn take(
+        &mut self,
+        matcher: &mut Matcher,
+        event: &Observed<'_>,
+        matched: Vec<usize>,
+        out: &mut Vec<Finding>,
+    ) -> Offered {
         for rule in &matched {
             if self.ruleset.rules.get(*rule).is_some_and(|r| r.raises) {
                 out.push(Finding::Rule {
@@ -262,7 +278,7 @@ impl Detector {
                 fields: asked.into_iter().collect(),
             });
         }
-        Ok(Offered { taken, correlated })
+        Offered { taken, correlated }
     }
 
     /// Moves the clock, with a tick when a second has passed.

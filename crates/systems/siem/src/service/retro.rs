@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_core::{TenantId, UnixMicros};
-use sealwright_events::{History, HistoryQuery, StoredEvent};
+use sealwright_events::{History, HistoryError, HistoryQuery, StoredEvent};
+use sealwright_sigma::compiled::Matcher;
+use sealwright_sigma::correlation::engine::Taken;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,7 +19,7 @@ use crate::model::Severity;
 
 /// Most events of one retro-hunt.
 pub const MOST_EVENTS: u64 = 20_000_000;
-const PAGE: usize = 5_000;
+const PAGE: usize = 10_000;
 
 /// Over what a retro-hunt goes.
 #[derive(Debug, Clone, Copy)]
@@ -98,17 +100,24 @@ pub async fn run(
     let mut matcher = matcher(&ruleset);
     let mut report = Report::default();
     let mut alerts: BTreeMap<String, WouldBe> = BTreeMap::new();
-    let mut start = 0;
     let mut latest = UnixMicros(i64::MIN);
-    loop {
-        let page = history.page(&query, start, PAGE).await?;
-        let Some(last) = page.last().map(|event| event.offset) else {
-            break;
+    let mut page = history.page(&query, 0, PAGE).await?;
+    while let Some(last) = page.last().map(|event| event.offset) {
+        // While rules are matched, the next page is read.
+        let more = report.events + (page.len() as u64) < MOST_EVENTS;
+        let next = async {
+            if more {
+                history.page(&query, last + 1, PAGE).await
+            } else {
+                Ok(Vec::new())
+            }
         };
+        let (seen, next) = tokio::join!(sift(&ruleset, page), next);
+        let (events, sifted) = seen?;
         let mut found = Vec::new();
-        for event in &page {
+        for (event, sifted) in events.iter().zip(sifted) {
             latest = latest.max(event.received_at);
-            match offer(&mut detector, &mut matcher, event, &mut found) {
+            match offer(&mut detector, &mut matcher, event, sifted, &mut found) {
                 Ok(late) => report.late += u64::from(late),
                 Err(_) => report.refused += 1,
             }
@@ -119,17 +128,13 @@ pub async fn run(
             &ruleset,
             span.tenant,
             found,
-            &page,
+            &events,
             &mut report,
             &mut alerts,
         )
         .await?;
-        start = last + 1;
-        if report.events >= MOST_EVENTS {
-            report.cut = true;
-            break;
-        }
-        tokio::task::yield_now().await;
+        report.cut = report.events >= MOST_EVENTS;
+        page = next?;
     }
     // The present has passed since: what waited for lateness has long been judged.
     if latest.0 != i64::MIN {
@@ -152,22 +157,83 @@ pub async fn run(
     Ok(report)
 }
 
+/// What is known of an event before it takes its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sifted {
+    /// Some rule matches it, or it cannot be evaluated.
+    Matters,
+    /// No rule matches it.
+    Nothing,
+}
+
+/// Finds the events that some rule matches, on all processors. Which rules match an event depends on nothing but
+/// the event; only what follows from it goes in order.
+async fn sift(
+    ruleset: &Arc<Ruleset>,
+    page: Vec<StoredEvent>,
+) -> Result<(Vec<StoredEvent>, Vec<Sifted>), SiemError> {
+    let ruleset = Arc::clone(ruleset);
+    let work = move || {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = page.len().div_ceil(threads).max(1);
+        let sifted = std::thread::scope(|scope| {
+            let parts: Vec<_> = page
+                .chunks(share)
+                .map(|part| {
+                    let mut matcher = matcher(&ruleset);
+                    scope.spawn(move || {
+                        let one = |event| sift_one(&mut matcher, event);
+                        part.iter().map(one).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            let parts = parts.into_iter().map(std::thread::ScopedJoinHandle::join);
+            parts.collect::<Result<Vec<_>, _>>()
+        });
+        sifted.map(|parts| (page, parts.concat()))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(sifted)) => Ok(sifted),
+        Ok(Err(_)) => Err(HistoryError("matching ended".to_owned()).into()),
+        Err(error) => Err(HistoryError(error.to_string()).into()),
+    }
+}
+
+fn sift_one(matcher: &mut Matcher, event: &StoredEvent) -> Sifted {
+    let nothing = normalise(event).is_ok_and(|normalised| {
+        matcher
+            .matches_at(&normalised.json, Some(event.time.0))
+            .is_ok_and(<[usize]>::is_empty)
+    });
+    if nothing {
+        Sifted::Nothing
+    } else {
+        Sifted::Matters
+    }
+}
+
 fn offer(
     detector: &mut Detector,
-    matcher: &mut sealwright_sigma::compiled::Matcher,
+    matcher: &mut Matcher,
     event: &StoredEvent,
+    sifted: Sifted,
     found: &mut Vec<Finding>,
 ) -> Result<bool, String> {
-    let normalised = normalise(event).map_err(|error| error.to_string())?;
-    let observed = Observed {
+    let mut observed = Observed {
         offset: event.offset,
         source: &event.source,
         time: event.time,
         received: event.received_at,
-        json: &normalised.json,
+        json: "",
     };
-    let offered = detector.offer(matcher, &observed, found)?;
-    Ok(offered.taken == sealwright_sigma::correlation::engine::Taken::Late)
+    let offered = if sifted == Sifted::Nothing {
+        detector.pass_by(matcher, &observed, found)
+    } else {
+        let normalised = normalise(event).map_err(|error| error.to_string())?;
+        observed.json = &normalised.json;
+        detector.offer(matcher, &observed, found)?
+    };
+    Ok(offered.taken == Taken::Late)
 }
 
 async fn collect(

@@ -20,3 +20,4 @@ mod normalised;
 mod response;
 mod rule_tests;
 mod support;
+mod terms;

@@ -12,7 +12,7 @@ use sealwright_core::{
     Clock, Digest, Id, ManualClock, TenantId, TenantScope, UnixMicros, canonical_json,
 };
 use sealwright_events::{
-    EventLog, EventSearch, History, HistoryError, HistoryQuery, LogError, ReadLimit, Search,
+    Answer, EventLog, EventSearch, History, HistoryError, HistoryQuery, LogError, Question, ReadLimit,
     StoreConsumer, StoredEvent, catch_up,
 };
 use sealwright_ledger::Ledger;
@@ -160,54 +160,11 @@ impl History for Memory {
     }
 }
 
-fn found(search: &Search, event: &StoredEvent) -> bool {
-    let json = String::from_utf8_lossy(&event.json).to_lowercase();
-    search.scope.allows(event.tenant)
-        && (search.types.is_empty() || search.types.contains(&event.event_type))
-        && search.source.as_ref().is_none_or(|s| *s == event.source)
-        && search.id.as_ref().is_none_or(|s| *s == event.id)
-        && search
-            .texts
-            .iter()
-            .all(|text| json.contains(&text.to_lowercase()))
-        && event.time >= search.from
-        && event.time < search.to
-}
-
 #[async_trait]
 impl EventSearch for Memory {
-    async fn newest(
-        &self,
-        search: &Search,
-        below: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, HistoryError> {
-        let events = self.events.lock().unwrap();
-        Ok(events
-            .iter()
-            .rev()
-            .filter(|e| below.is_none_or(|below| e.offset < below) && found(search, e))
-            .take(limit)
-            .cloned()
-            .collect())
-    }
-    async fn histogram(
-        &self,
-        search: &Search,
-        width: i64,
-    ) -> Result<Vec<(UnixMicros, u64)>, HistoryError> {
-        let mut out = std::collections::BTreeMap::new();
-        for event in self
-            .events
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|e| found(search, e))
-        {
-            *out.entry(event.time.0.div_euclid(width) * width)
-                .or_insert(0) += 1;
-        }
-        Ok(out.into_iter().map(|(at, n)| (UnixMicros(at), n)).collect())
+    async fn ask(&self, question: &Question) -> Result<Answer, HistoryError> {
+        let events = self.events.lock().unwrap().clone();
+        Ok(Answer::by_looking(question, events.into_iter().rev()))
     }
 }
 

@@ -1,26 +1,29 @@
 //! Hunting: looking for stored events.
 
+mod condition;
 pub mod query;
+mod terms;
+
+pub use terms::FieldTerms;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_core::{TenantScope, UnixMicros};
-use sealwright_events::{EventSearch, Search, StoredEvent};
+use sealwright_events::{EventSearch, Facets, Question, Search, StoredEvent};
 use sealwright_sigma::Limits;
 use sealwright_sigma::collection::Collection;
 use sealwright_sigma::compiled::{Matcher, Options, RuleSet};
 use sealwright_sigma::logsource::EventSource;
+use sealwright_terms::{Condition, Phrase};
 
 use super::SiemError;
 use super::fields;
 use super::normalise::{native, needs_ecs, normalise};
 use super::ruleset::SOURCE_FIELDS;
 
-/// Most events that one hunt looks at.
+/// Most events that one hunt looks at one by one.
 pub const MOST_SCANNED: usize = 200_000;
-/// Events that are read at a time.
-const PAGE: usize = 5_000;
 /// Values of one facet.
 const MOST_VALUES: usize = 10;
 
@@ -59,17 +62,19 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// Continues after the page, or after what was looked at; `None` when there are no more.
     pub next: Option<u64>,
-    /// Events that were looked at.
+    /// Events that were looked at one by one, because the index does not decide about them.
     pub scanned: usize,
-    /// Whether all events of the span, below where the page begins, were looked at; otherwise the counts are of the latest
-    /// of them only.
+    /// Whether the counts are of the whole span. Of the events that must be looked at one by one they are of those below
+    /// where the page begins, and where that is too many, of the latest.
     pub complete: bool,
-    /// How many were found, as far as was looked.
+    /// How many were found.
     pub total: u64,
     /// Buckets of time: (start, count).
     pub histogram: Vec<(UnixMicros, u64)>,
     /// Width of a bucket in microseconds.
     pub width: i64,
+    /// Of how many of the latest the facets are.
+    pub faceted: u64,
     /// For each facet its most frequent values.
     pub facets: BTreeMap<String, Vec<(String, u64)>>,
 }
@@ -88,14 +93,14 @@ impl std::fmt::Debug for Hunter {
 
 /// Sigma rules as a filter: an event passes that matches each text's rules (one of them).
 struct Filter {
-    matchers: Vec<Matcher>,
+    sets: Vec<Arc<RuleSet>>,
     /// Whether a field is asked for that the source of an event may not have itself, or a log source.
     whole: bool,
 }
 
 impl Filter {
     fn new(texts: &[(&str, String)]) -> Result<Self, SiemError> {
-        let mut matchers = Vec::new();
+        let mut sets = Vec::new();
         for (name, text) in texts {
             let mut collection = Collection::default();
             collection.add(name, text, &Limits::default(), &Default::default());
@@ -113,25 +118,68 @@ impl Filter {
                 source_fields: SOURCE_FIELDS.map(str::to_owned),
                 ..Options::default()
             };
-            let set = Arc::new(RuleSet::new(collection.rules, options));
-            matchers.push(Matcher::new(set, EventSource::UNKNOWN));
+            sets.push(Arc::new(RuleSet::new(collection.rules, options)));
         }
-        let sourced = |m: &Matcher| {
-            let mut sources = m.rule_set().rules().iter().map(|r| &r.logsource);
+        let sourced = |set: &RuleSet| {
+            let mut sources = set.rules().iter().map(|r| &r.logsource);
             sources.any(|s| s.product.is_some() || s.category.is_some() || s.service.is_some())
         };
-        let whole = matchers
-            .iter()
-            .any(|m| sourced(m) || needs_ecs(m.rule_set()));
-        Ok(Self { matchers, whole })
+        let whole = sets.iter().any(|set| sourced(set) || needs_ecs(set));
+        Ok(Self { sets, whole })
     }
 
+    fn matchers(&self) -> Vec<Matcher> {
+        let sets = self.sets.iter().cloned();
+        sets.map(|set| Matcher::new(set, EventSource::UNKNOWN)).collect()
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = Condition> {
+        self.sets.iter().map(|set| condition::of_rules(set.rules().iter()))
+    }
+}
+
+/// Looks at events one by one.
+struct Looking {
+    matchers: Vec<Matcher>,
+    whole: bool,
+    without: Vec<Phrase>,
+}
+
+impl Looking {
     fn passes(&mut self, event: &StoredEvent, json: &str) -> bool {
         self.matchers.iter_mut().all(|matcher| {
             matcher
                 .matches_at(json, Some(event.time.0))
                 .is_ok_and(|matched| !matched.is_empty())
         })
+    }
+
+    fn look(&mut self, event: &StoredEvent) -> Option<Facets> {
+        if !self.without.is_empty() {
+            let lower = String::from_utf8_lossy(&event.json).to_lowercase();
+            if self.without.iter().any(|phrase| phrase.is_in(&lower)) {
+                return None;
+            }
+        }
+        // Mapping costs more than looking: what the filter can decide without, it does.
+        if !self.whole && native(event).is_ok_and(|native| !self.passes(event, native)) {
+            return None;
+        }
+        let mut facets = match normalise(event) {
+            Ok(normalised) => {
+                if self.whole && !self.passes(event, &normalised.json) {
+                    return None;
+                }
+                normalised.value().map(|value| fields::summary(&value)).unwrap_or_default()
+            }
+            // It has no fields: no rule matches it.
+            Err(_) if self.matchers.is_empty() => Facets::new(),
+            Err(_) => return None,
+        };
+        facets.remove("what");
+        facets.insert("type".to_owned(), event.event_type.clone());
+        facets.insert("source".to_owned(), event.source.clone());
+        Some(facets)
     }
 }
 
@@ -194,134 +242,68 @@ impl Hunter {
         if let Some(text) = &hunt.rule {
             rules.push(("rule", text.clone()));
         }
-        let without: Vec<String> = parsed.without.iter().map(|t| t.to_lowercase()).collect();
-        let mut filter = Filter::new(&rules)?;
-        let width = width_of(hunt.from, hunt.to);
-        let mut found = Found {
-            width,
-            ..Found::default()
-        };
-        let exact = rules.is_empty() && without.is_empty();
-        if exact {
-            found.histogram = self.search.histogram(&search, width).await?;
-            found.total = found.histogram.iter().map(|(_, n)| n).sum();
-        }
-        self.scan(hunt, &search, &without, &mut filter, exact, &mut found)
-            .await?;
-        Ok(found)
+        let question = self.question(hunt, search, &rules, parsed.without)?;
+        let answer = self.search.ask(&question).await?;
+        let hits = answer.events.into_iter().map(|event| Hit {
+            summary: summary(&event),
+            event,
+        });
+        Ok(Found {
+            hits: hits.collect(),
+            next: answer.next,
+            scanned: answer.looked_at,
+            complete: answer.complete,
+            total: answer.total,
+            histogram: answer.buckets.into_iter().collect(),
+            width: question.width,
+            faceted: answer.faceted,
+            facets: answer
+                .facets
+                .into_iter()
+                .map(|(name, values)| {
+                    let mut values: Vec<(String, u64)> = values.into_iter().collect();
+                    values.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+                    values.truncate(MOST_VALUES);
+                    (name, values)
+                })
+                .collect(),
+        })
     }
 
-    async fn scan(
+    fn question(
         &self,
         hunt: &Hunt,
-        search: &Search,
-        without: &[String],
-        filter: &mut Filter,
-        exact: bool,
-        found: &mut Found,
-    ) -> Result<(), SiemError> {
-        let mut below = hunt.below;
-        let mut buckets: BTreeMap<i64, u64> = BTreeMap::new();
-        let mut facets: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-        // What the store counts exactly needs no look at every event: enough for the page and its facets.
-        let most = if exact { PAGE } else { MOST_SCANNED };
-        let limit = hunt.limit.clamp(1, 1_000);
-        let mut more = false;
-        loop {
-            let events = self.search.newest(search, below, PAGE).await?;
-            let last = events.last().map(|event| event.offset);
-            let whole = events.len() < PAGE;
-            for event in events {
-                found.scanned += 1;
-                let lower = || String::from_utf8_lossy(&event.json).to_lowercase();
-                if !without.is_empty() {
-                    let json = lower();
-                    if without.iter().any(|text| json.contains(text.as_str())) {
-                        continue;
-                    }
-                }
-                // Mapping costs more than looking: what the filter can decide without, it does.
-                if !filter.whole
-                    && native(&event).is_ok_and(|native| !filter.passes(&event, native))
-                {
-                    continue;
-                }
-                let Ok(normalised) = normalise(&event) else {
-                    if exact {
-                        push(found, event, BTreeMap::new(), limit, &mut more);
-                    }
-                    continue;
-                };
-                if filter.whole && !filter.passes(&event, &normalised.json) {
-                    continue;
-                }
-                *buckets
-                    .entry(event.time.0.div_euclid(found.width))
-                    .or_insert(0) += 1;
-                let summary = normalised
-                    .value()
-                    .map(|value| fields::summary(&value))
-                    .unwrap_or_default();
-                for (name, value) in summary.iter().filter(|(name, _)| *name != "what") {
-                    *facets
-                        .entry(name.clone())
-                        .or_default()
-                        .entry(value.clone())
-                        .or_insert(0) += 1;
-                }
-                for (name, value) in [("type", &event.event_type), ("source", &event.source)] {
-                    *facets
-                        .entry(name.to_owned())
-                        .or_default()
-                        .entry(value.clone())
-                        .or_insert(0) += 1;
-                }
-                push(found, event, summary, limit, &mut more);
-            }
-            found.complete = whole;
-            below = last;
-            if whole || found.scanned >= most {
-                break;
-            }
-        }
-        found.next = if more {
-            found.hits.last().map(|hit| hit.event.offset)
-        } else if found.complete {
-            None
-        } else {
-            // What was looked at holds no more: the next page looks at what is older.
-            below
-        };
-        if !exact {
-            found.total = buckets.values().sum();
-            found.histogram = buckets
-                .into_iter()
-                .map(|(bucket, n)| (UnixMicros(bucket * found.width), n))
-                .collect();
-        }
-        found.facets = facets
-            .into_iter()
-            .map(|(name, values)| {
-                let mut values: Vec<(String, u64)> = values.into_iter().collect();
-                values.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
-                values.truncate(MOST_VALUES);
-                (name, values)
-            })
+        search: Search,
+        rules: &[(&str, String)],
+        without: Vec<Phrase>,
+    ) -> Result<Question, SiemError> {
+        let filter = Filter::new(rules)?;
+        let mut conditions: Vec<Condition> = without
+            .iter()
+            .map(|phrase| Condition::Not(Box::new(Condition::Phrase(phrase.clone()))))
             .collect();
-        Ok(())
+        conditions.extend(filter.conditions());
+        let filter = Arc::new(filter);
+        Ok(Question {
+            width: width_of(search.from, search.to),
+            search,
+            condition: Condition::All(conditions),
+            look: Arc::new(move || {
+                let mut looking = Looking {
+                    matchers: filter.matchers(),
+                    whole: filter.whole,
+                    without: without.clone(),
+                };
+                Box::new(move |event| looking.look(event))
+            }),
+            below: hunt.below,
+            limit: hunt.limit.clamp(1, 1_000),
+            most: MOST_SCANNED,
+        })
     }
 }
 
-fn push(
-    found: &mut Found,
-    event: StoredEvent,
-    summary: BTreeMap<String, String>,
-    limit: usize,
-    more: &mut bool,
-) {
-    if found.hits.len() < limit {
-        found.hits.push(Hit { event, summary });
-    } else {
-        *more = true;
-    }
+fn summary(event: &StoredEvent) -> BTreeMap<String, String> {
+    let value = normalise(event).and_then(|normalised| normalised.value());
+    value.map(|value| fields::summary(&value)).unwrap_or_default()
 }

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! A term is `field:value` (with `*` and `?`), a comparison of a number, or words that are looked for in
-//! the whole stored event. Field terms become a Sigma rule, so that hunting and detection agree on every
+//! the whole stored event, at the edges of words: `ada` is not in `canada`, `*ada` is. Field terms become a Sigma rule, so that hunting and detection agree on every
 //! event.
 
+use sealwright_terms::Phrase;
 use serde_json::{Map, Value, json};
 
 /// The longest query in bytes.
@@ -36,10 +37,10 @@ pub struct QueryError {
 pub struct Parsed {
     /// What the store filters by: attribute and value.
     pub attributes: Vec<(String, String)>,
-    /// Texts that must be somewhere in the stored event.
-    pub texts: Vec<String>,
-    /// Texts that must not.
-    pub without: Vec<String>,
+    /// Phrases that must be in the stored event.
+    pub texts: Vec<Phrase>,
+    /// Phrases that must not.
+    pub without: Vec<Phrase>,
     /// The field terms as a Sigma rule in JSON; `None` when there are none.
     pub rule: Option<Value>,
 }
@@ -107,10 +108,10 @@ pub fn parse(text: &str) -> Result<Parsed, QueryError> {
         match part {
             Node::Term(Term {
                 field: None, value, ..
-            }) => out.texts.push(value),
+            }) => out.texts.push(Phrase::new(&value)),
             Node::Not(inner) if matches!(&*inner, Node::Term(Term { field: None, .. })) => {
                 if let Node::Term(term) = *inner {
-                    out.without.push(term.value);
+                    out.without.push(Phrase::new(&term.value));
                 }
             }
             Node::Term(Term {
@@ -413,8 +414,8 @@ mod tests {
     fn what_the_store_can_filter_is_asked_of_it() {
         let parsed = parse(r#"type:a.b "10.0.0." -noise user.name:ad* http.status>=500"#).unwrap();
         assert_eq!(parsed.attributes, [("type".to_owned(), "a.b".to_owned())]);
-        assert_eq!(parsed.texts, ["10.0.0."]);
-        assert_eq!(parsed.without, ["noise"]);
+        assert_eq!(parsed.texts, [Phrase::new("10.0.0.")]);
+        assert_eq!(parsed.without, [Phrase::new("noise")]);
         let rule = parsed.rule.unwrap();
         assert_eq!(rule["detection"]["t0"]["user.name"], "ad*");
         assert_eq!(rule["detection"]["t1"]["http.status|gte"], 500);
@@ -426,7 +427,7 @@ mod tests {
         let parsed = parse("(a:1 or not (b:2 and c:*)) and word").unwrap();
         let rule = parsed.rule.unwrap();
         assert_eq!(rule["detection"]["condition"], "((t0 or not (t1 and t2)))");
-        assert_eq!(parsed.texts, ["word"]);
+        assert_eq!(parsed.texts, [Phrase::new("word")]);
         assert!(parse("").unwrap().rule.is_none());
     }
 

@@ -1,0 +1,293 @@
+//! Reading a segment.
+
+use crate::bytes::{Bytes, Damaged, Read, unseal};
+use crate::posting::decode;
+use crate::rows::RowSet;
+use crate::write::MAGIC;
+
+/// Bytes of the footer.
+const FOOTER: u64 = 24;
+/// Most bytes that one part of a segment has: what is read at once.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// A segment that can be asked. Only what answers a question is read of it.
+pub struct Segment<B> {
+    bytes: B,
+    directory: Vec<u8>,
+    rows: usize,
+    version: String,
+    columns: [u64; 2],
+    /// Where the fields begin in the directory, and how many there are.
+    fields: (usize, usize),
+}
+
+/// Where the terms of a field are.
+struct Field {
+    index: (u64, usize),
+    blocks: (u64, usize),
+}
+
+impl<B: Bytes> Segment<B> {
+    /// Opens a segment.
+    ///
+    /// # Errors
+    /// When it is none, or damaged.
+    pub fn open(bytes: B) -> Result<Self, Damaged> {
+        let size = bytes.size();
+        let at = size
+            .checked_sub(FOOTER)
+            .ok_or_else(|| Damaged::new("too short for a segment"))?;
+        let footer = bytes.read(at, FOOTER as usize)?;
+        let number = |from: usize| {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&footer[from..from + 8]);
+            u64::from_le_bytes(eight)
+        };
+        let (start, len) = (number(0), number(8));
+        if footer[16..24] != *MAGIC || start.checked_add(len) != Some(at) || len > MOST_BYTES {
+            return Err(Damaged::new("this is not the end of a segment"));
+        }
+        let directory = unseal(&bytes.read(start, len as usize)?)?.to_vec();
+        drop(footer);
+        let mut read = Read(&directory);
+        let version = String::from_utf8(read.bytes()?.to_vec())
+            .map_err(|_| Damaged::new("its version is no text"))?;
+        let rows = read.size()?;
+        if rows > crate::MOST_ROWS {
+            return Err(Damaged::new("it has too many rows"));
+        }
+        let columns = [read.number()?, read.number()?];
+        let count = read.size()?;
+        let fields = (directory.len() - read.0.len(), count);
+        Ok(Self {
+            bytes,
+            rows,
+            version,
+            columns,
+            fields,
+            directory,
+        })
+    }
+
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How terms were made of rows.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The time of each row.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn times(&self) -> Result<Vec<i64>, Damaged> {
+        let times = self.column(self.columns[0])?;
+        Ok(times
+            .into_iter()
+            .map(|t| (t ^ (1 << 63)).cast_signed())
+            .collect())
+    }
+
+    /// The offset of each row.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn offsets(&self) -> Result<Vec<u64>, Damaged> {
+        self.column(self.columns[1])
+    }
+
+    fn column(&self, at: u64) -> Result<Vec<u64>, Damaged> {
+        const HEAD: usize = 9;
+        let width = usize::from(self.bytes.read(at, 1)?[0]);
+        if width > 8 {
+            return Err(Damaged::new("a column is too wide"));
+        }
+        let sealed = self.bytes.read(at, HEAD + width * self.rows + 4)?;
+        let content = unseal(&sealed)?;
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&content[1..HEAD]);
+        let least = u64::from_le_bytes(eight);
+        if width == 0 {
+            return Ok(vec![least; self.rows]);
+        }
+        Ok(content[HEAD..]
+            .chunks_exact(width)
+            .map(|bytes| {
+                let mut eight = [0; 8];
+                eight[..width].copy_from_slice(bytes);
+                least.wrapping_add(u64::from_le_bytes(eight))
+            })
+            .collect())
+    }
+
+    /// The names of its fields.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn field_names(&self) -> Result<Vec<String>, Damaged> {
+        let mut read = Read(&self.directory[self.fields.0..]);
+        let mut names = Vec::new();
+        for _ in 0..self.fields.1 {
+            names.push(String::from_utf8_lossy(read.bytes()?).into_owned());
+            decode(&mut read, None, self.rows)?;
+            decode(&mut read, None, self.rows)?;
+            for _ in 0..4 {
+                read.number()?;
+            }
+        }
+        names.retain(|name| !name.is_empty());
+        Ok(names)
+    }
+
+    fn field(
+        &self,
+        name: &str,
+        present: Option<&mut RowSet>,
+        long: Option<&mut RowSet>,
+    ) -> Result<Option<Field>, Damaged> {
+        let mut read = Read(&self.directory[self.fields.0..]);
+        for _ in 0..self.fields.1 {
+            let found = read.bytes()? == name.as_bytes();
+            if found {
+                decode(&mut read, present, self.rows)?;
+                decode(&mut read, long, self.rows)?;
+                let _terms = read.number()?;
+                let (at, index, blocks) = (read.number()?, read.size()?, read.size()?);
+                if index as u64 > MOST_BYTES || blocks as u64 > MOST_BYTES {
+                    return Err(Damaged::new("a field is too large"));
+                }
+                return Ok(Some(Field {
+                    index: (at, index),
+                    blocks: (at.saturating_add(index as u64), blocks),
+                }));
+            }
+            decode(&mut read, None, self.rows)?;
+            decode(&mut read, None, self.rows)?;
+            for _ in 0..4 {
+                read.number()?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rows that have a field.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn present(&self, field: &str) -> Result<RowSet, Damaged> {
+        let mut rows = RowSet::none(self.rows);
+        self.field(field, Some(&mut rows), None)?;
+        Ok(rows)
+    }
+
+    /// The rows with a value of a field that is longer than [`crate::LONGEST_TERM`].
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn long(&self, field: &str) -> Result<RowSet, Damaged> {
+        let mut rows = RowSet::none(self.rows);
+        self.field(field, None, Some(&mut rows))?;
+        Ok(rows)
+    }
+
+    /// The rows that have a term in a field.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn equal(&self, field: &str, term: &str) -> Result<RowSet, Damaged> {
+        let mut rows = RowSet::none(self.rows);
+        self.scan(field, term, |found, block| {
+            decode(block, (found == term).then_some(&mut rows), self.rows)?;
+            Ok(found < term)
+        })?;
+        Ok(rows)
+    }
+
+    /// The rows that have a term in a field that begins with `prefix` and passes `test`. All terms with this
+    /// beginning are looked at.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn like(
+        &self,
+        field: &str,
+        prefix: &str,
+        test: impl Fn(&str) -> bool,
+    ) -> Result<RowSet, Damaged> {
+        let mut rows = RowSet::none(self.rows);
+        self.scan(field, prefix, |found, block| {
+            let begins = found.starts_with(prefix);
+            let passes = begins && test(found);
+            decode(block, passes.then_some(&mut rows), self.rows)?;
+            Ok(begins || found < prefix)
+        })?;
+        Ok(rows)
+    }
+
+    /// Calls `each` with every term of a field and the rows that have it.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn each_term(&self, field: &str, mut each: impl FnMut(&str, &RowSet)) -> Result<(), Damaged> {
+        self.scan(field, "", |found, block| {
+            let mut rows = RowSet::none(self.rows);
+            decode(block, Some(&mut rows), self.rows)?;
+            each(found, &rows);
+            Ok(true)
+        })
+    }
+
+    /// Goes through terms, from the block on in which `from` would be, as long as `look` says so. It reads the
+    /// term's rows, which stand next.
+    fn scan(
+        &self,
+        field: &str,
+        from: &str,
+        mut look: impl FnMut(&str, &mut Read<'_>) -> Result<bool, Damaged>,
+    ) -> Result<(), Damaged> {
+        let Some(field) = self.field(field, None, None)? else {
+            return Ok(());
+        };
+        let sealed = self.bytes.read(field.index.0, field.index.1)?;
+        let mut index = Read(unseal(&sealed)?);
+        let mut starts = Vec::new();
+        let mut at = 0;
+        while !index.is_empty() {
+            let first = index.bytes()?;
+            let len = index.size()?;
+            if first <= from.as_bytes() {
+                starts.clear();
+            }
+            starts.push((at, len));
+            at += len as u64;
+        }
+        if at != field.blocks.1 as u64 {
+            return Err(Damaged::new(
+                "the blocks are not as long as their index says",
+            ));
+        }
+        let mut term = Vec::new();
+        for (at, len) in starts {
+            let sealed = self.bytes.read(field.blocks.0 + at, len)?;
+            let mut block = Read(unseal(&sealed)?);
+            term.clear();
+            while !block.is_empty() {
+                let shared = block.size()?;
+                if shared > term.len() {
+                    return Err(Damaged::new("a term is not written as it should be"));
+                }
+                term.truncate(shared);
+                term.extend_from_slice(block.bytes()?);
+                let text =
+                    std::str::from_utf8(&term).map_err(|_| Damaged::new("a term is no text"))?;
+                if !look(text, &mut block)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! Writing a segment.
+//!
+//! ```text
+//! segment   = magic column(times) column(offsets) field* directory footer
+//! column    = width (1 byte), least value (8 bytes), rows × width bytes, checksum
+//! field     = index blocks
+//! index     = (first term, length of the block)* checksum
+//! block     = (shared bytes, other bytes of the term, rows)* checksum
+//! directory = version, rows, columns, (name, present, long, terms, index, blocks)* checksum
+//! footer    = offset and length of the directory (8 bytes each), magic
+//! ```
+//! Numbers without a size are of seven bits a byte, the lowest first.
+
+use rustc_hash::FxHashMap;
+
+use crate::bytes::{put, put_bytes, seal};
+use crate::phrase::words;
+use crate::posting::encode;
+use crate::{LONGEST_TERM, MOST_ROWS, WORDS};
+
+pub(crate) const MAGIC: &[u8; 8] = b"swterms1";
+/// A block is closed when it has this many bytes or terms: what is read to look up one term.
+const BLOCK_BYTES: usize = 4 << 10;
+const BLOCK_TERMS: usize = 64;
+
+#[derive(Default)]
+struct Field {
+    terms: FxHashMap<Box<str>, Vec<u16>>,
+    present: Vec<u16>,
+    long: Vec<u16>,
+}
+
+/// Collects the terms of rows, at most [`MOST_ROWS`].
+#[derive(Default)]
+pub struct Builder {
+    fields: FxHashMap<Box<str>, Field>,
+    times: Vec<u64>,
+    offsets: Vec<u64>,
+}
+
+fn add(rows: &mut Vec<u16>, row: u16) {
+    if rows.last() != Some(&row) {
+        rows.push(row);
+    }
+}
+
+impl Builder {
+    /// With no rows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Begins the next row. False when the segment is full: then nothing was begun.
+    pub fn row(&mut self, time: i64, offset: u64) -> bool {
+        if self.times.len() == MOST_ROWS {
+            return false;
+        }
+        // The order of the numbers is kept.
+        self.times.push(time.cast_unsigned() ^ (1 << 63));
+        self.offsets.push(offset);
+        true
+    }
+
+    fn at(&self) -> u16 {
+        u16::try_from(self.times.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    fn field(&mut self, name: &str) -> &mut Field {
+        if !self.fields.contains_key(name) {
+            self.fields.insert(name.into(), Field::default());
+        }
+        self.fields.entry(name.into()).or_default()
+    }
+
+    /// The row has this field, with whatever value or none.
+    pub fn present(&mut self, field: &str) {
+        let row = self.at();
+        add(&mut self.field(field).present, row);
+    }
+
+    /// The row has this term in this field.
+    pub fn term(&mut self, field: &str, term: &str) {
+        let row = self.at();
+        let field = self.field(field);
+        add(&mut field.present, row);
+        if term.len() > LONGEST_TERM {
+            add(&mut field.long, row);
+        } else if let Some(rows) = field.terms.get_mut(term) {
+            add(rows, row);
+        } else {
+            field.terms.insert(term.into(), vec![row]);
+        }
+    }
+
+    /// The words of the row's text, which is in lower case.
+    pub fn words(&mut self, lower: &str) {
+        for word in words(lower) {
+            self.term(WORDS, word);
+        }
+    }
+
+    /// The segment's bytes. `version` says how terms were made of rows: terms of different versions are not to
+    /// be compared.
+    pub fn finish(self, version: &str) -> Vec<u8> {
+        let rows = self.times.len();
+        let mut out = MAGIC.to_vec();
+        let mut directory = Vec::new();
+        put_bytes(&mut directory, version.as_bytes());
+        put(&mut directory, rows as u64);
+        for values in [&self.times, &self.offsets] {
+            put(&mut directory, out.len() as u64);
+            column(&mut out, values);
+        }
+        let mut fields: Vec<(Box<str>, Field)> = self.fields.into_iter().collect();
+        fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        put(&mut directory, fields.len() as u64);
+        for (name, field) in fields {
+            put_bytes(&mut directory, name.as_bytes());
+            encode(&mut directory, &field.present, rows);
+            encode(&mut directory, &field.long, rows);
+            put(&mut directory, field.terms.len() as u64);
+            put(&mut directory, out.len() as u64);
+            let (index, blocks) = terms(field.terms, rows);
+            put(&mut directory, index.len() as u64);
+            put(&mut directory, blocks.len() as u64);
+            out.extend(index);
+            out.extend(blocks);
+        }
+        seal(&mut directory, 0);
+        let at = out.len() as u64;
+        out.extend_from_slice(&directory);
+        out.extend_from_slice(&at.to_le_bytes());
+        out.extend_from_slice(&(directory.len() as u64).to_le_bytes());
+        out.extend_from_slice(MAGIC);
+        out
+    }
+}
+
+/// Values with the same number of bytes each, so that one can be read by itself.
+fn column(out: &mut Vec<u8>, values: &[u64]) {
+    let start = out.len();
+    let least = values.iter().copied().min().unwrap_or(0);
+    let most = values.iter().copied().max().unwrap_or(0);
+    let width = (u64::BITS - (most - least).leading_zeros()).div_ceil(8) as usize;
+    out.push(width.to_le_bytes()[0]);
+    out.extend_from_slice(&least.to_le_bytes());
+    for value in values {
+        out.extend_from_slice(&(value - least).to_le_bytes()[..width]);
+    }
+    seal(out, start);
+}
+
+fn terms(terms: FxHashMap<Box<str>, Vec<u16>>, rows: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut terms: Vec<(Box<str>, Vec<u16>)> = terms.into_iter().collect();
+    terms.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let (mut index, mut blocks) = (Vec::new(), Vec::new());
+    let mut start = 0;
+    let mut count = 0;
+    let mut first: &str = "";
+    let mut before: &str = "";
+    for (term, found) in &terms {
+        if count == BLOCK_TERMS || (count > 0 && blocks.len() - start >= BLOCK_BYTES) {
+            close(&mut index, &mut blocks, start, first);
+            start = blocks.len();
+            count = 0;
+        }
+        let shared = if count == 0 {
+            first = term;
+            0
+        } else {
+            let pairs = before.bytes().zip(term.bytes());
+            pairs.take_while(|(a, b)| a == b).count()
+        };
+        put(&mut blocks, shared as u64);
+        put_bytes(&mut blocks, &term.as_bytes()[shared..]);
+        encode(&mut blocks, found, rows);
+        before = term;
+        count += 1;
+    }
+    if count > 0 {
+        close(&mut index, &mut blocks, start, first);
+    }
+    seal(&mut index, 0);
+    (index, blocks)
+}
+
+fn close(index: &mut Vec<u8>, blocks: &mut Vec<u8>, start: usize, first: &str) {
+    seal(blocks, start);
+    put_bytes(index, first.as_bytes());
+    put(index, (blocks.len() - start) as u64);
+}

@@ -1,0 +1,193 @@
+//! The index against looking at every row.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use sealwright_terms::{Builder, Bytes, Condition, LONGEST_TERM, Like, Phrase, Segment, Verdict};
+
+#[derive(Debug, Clone)]
+struct Row {
+    time: i64,
+    offset: u64,
+    fields: Vec<(&'static str, String)>,
+    text: String,
+}
+
+fn built(rows: &[Row]) -> Vec<u8> {
+    let mut builder = Builder::new();
+    for row in rows {
+        assert!(builder.row(row.time, row.offset));
+        for (field, term) in &row.fields {
+            builder.term(field, term);
+        }
+        builder.words(&row.text.to_lowercase());
+    }
+    builder.finish("v1")
+}
+
+fn holds(row: &Row, condition: &Condition) -> bool {
+    let terms = |field: &str| -> Vec<&str> {
+        let own = row.fields.iter().filter(|(name, _)| *name == field);
+        own.map(|(_, term)| term.as_str()).collect()
+    };
+    match condition {
+        Condition::All(parts) => parts.iter().all(|part| holds(row, part)),
+        Condition::Any(parts) => parts.iter().any(|part| holds(row, part)),
+        Condition::Not(inner) => !holds(row, inner),
+        Condition::Present(field) => !terms(field).is_empty(),
+        Condition::Equal(field, term) => terms(field).contains(&term.as_str()),
+        Condition::Like(like) => terms(&like.field).iter().any(|term| (like.test)(term)),
+        Condition::Phrase(phrase) => phrase.is_in(&row.text.to_lowercase()),
+        // A test that terms know nothing of.
+        Condition::Within(outer) => row.offset % 2 == 0 && holds(row, outer),
+    }
+}
+
+fn term() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[ab]{1,3}",
+        2 => "[a-cé0-9]{1,8}",
+        1 => Just("x".repeat(LONGEST_TERM)),
+        1 => "[xy]{1,2}".prop_map(|s| s.repeat(LONGEST_TERM)),
+    ]
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let field = prop_oneof![Just("f"), Just("g"), Just("f.g")];
+    let text = prop::collection::vec(prop_oneof![3 => "[abAB]{1,2}", 1 => "[ .,-]{1,2}", 1 => term()], 0..8);
+    (
+        prop_oneof![any::<i64>(), 0..1_000_i64],
+        any::<u64>(),
+        prop::collection::vec((field, term()), 0..4),
+        text,
+    )
+        .prop_map(|(time, offset, fields, text)| Row {
+            time,
+            offset,
+            fields,
+            text: text.join(" "),
+        })
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let field = || prop_oneof![Just("f"), Just("g"), Just("f.g"), Just("h")].prop_map(str::to_owned);
+    let leaf = prop_oneof![
+        field().prop_map(Condition::Present),
+        (field(), term()).prop_map(|(f, t)| Condition::Equal(f, t)),
+        (field(), "[abx]{0,1}", "[abxy]").prop_map(|(field, prefix, end)| {
+            let start = prefix.clone();
+            Condition::Like(Like {
+                field,
+                prefix,
+                test: Arc::new(move |t: &str| t.starts_with(&start) && t.ends_with(&end)),
+            })
+        }),
+        ("\\*?", "[abAB]{1,2}([ .-][ab]{1,2})?", "\\*?")
+            .prop_map(|(a, text, b)| Condition::Phrase(Phrase::new(&format!("{a}{text}{b}")))),
+        term().prop_map(|t| Condition::Phrase(Phrase::new(&t))),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Condition::All),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Condition::Any),
+            inner.clone().prop_map(|c| Condition::Not(Box::new(c))),
+            inner.prop_map(|c| Condition::Within(Box::new(c))),
+        ]
+    })
+}
+
+fn check(rows: &[Row], condition: &Condition, Verdict { yes, maybe }: &Verdict) {
+    for (i, row) in rows.iter().enumerate() {
+        let truth = holds(row, condition);
+        assert!(!(yes.contains(i) && maybe.contains(i)), "row {i} is in both");
+        assert!(!yes.contains(i) || truth, "row {i} is said to hold: {row:?}");
+        assert!(
+            yes.contains(i) || maybe.contains(i) || !truth,
+            "row {i} is missing: {row:?}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_certain_is_true(rows in prop::collection::vec(row(), 0..80), condition in condition()) {
+        let bytes = built(&rows);
+        let segment = Segment::open(bytes.as_slice()).unwrap();
+        check(&rows, &condition, &condition.ask(&segment).unwrap());
+        let times: Vec<i64> = rows.iter().map(|r| r.time).collect();
+        let offsets: Vec<u64> = rows.iter().map(|r| r.offset).collect();
+        prop_assert_eq!(segment.times().unwrap(), times);
+        prop_assert_eq!(segment.offsets().unwrap(), offsets);
+    }
+
+    #[test]
+    fn damage_gives_an_error_or_the_same_answer(
+        rows in prop::collection::vec(row(), 1..40),
+        condition in condition(),
+        at in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let whole = built(&rows);
+        let answer = condition.ask(&Segment::open(whole.as_slice()).unwrap()).unwrap();
+        let mut bytes = whole.clone();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Ok(segment) = Segment::open(bytes.as_slice()) {
+            if let Ok(found) = condition.ask(&segment) {
+                prop_assert_eq!(found, answer);
+            }
+            let _ = segment.times();
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Segment::open(bytes.as_slice());
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counted<'a>(&'a [u8], std::cell::Cell<usize>);
+
+impl Bytes for Counted<'_> {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, at: u64, len: usize) -> std::io::Result<std::borrow::Cow<'_, [u8]>> {
+        self.1.set(self.1.get() + len);
+        self.0.read(at, len)
+    }
+}
+
+#[test]
+fn a_full_segment_is_asked_by_reading_little_of_it() {
+    let mut builder = Builder::new();
+    for i in 0..65_536_u64 {
+        assert!(builder.row(i.cast_signed(), i));
+        builder.term("id", &format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        builder.term("parity", if i % 2 == 0 { "even" } else { "odd" });
+        builder.term("all", "same");
+        builder.term("third", &(i / 20_000).to_string());
+    }
+    assert!(!builder.row(0, 0), "it is full");
+    let bytes = builder.finish("v1");
+    let counted = Counted(&bytes, std::cell::Cell::default());
+    let segment = Segment::open(&counted).unwrap();
+    let one = segment.equal("id", &format!("{:016x}", 0x9e37_79b9_7f4a_7c15_u64)).unwrap();
+    assert_eq!(one.iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(segment.equal("parity", "odd").unwrap().count(), 32_768);
+    assert_eq!(segment.equal("all", "same").unwrap().count(), 65_536);
+    assert_eq!(segment.equal("third", "1").unwrap().count(), 20_000);
+    assert_eq!(segment.equal("third", "9").unwrap().count(), 0);
+    assert!(
+        counted.1.get() < bytes.len() / 10,
+        "{} of {} bytes were read",
+        counted.1.get(),
+        bytes.len()
+    );
+}

@@ -1,0 +1,226 @@
+//! What terms say of an event, against the rules' own evaluator.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use proptest::prelude::*;
+use sealwright_core::{TenantId, TenantScope};
+use sealwright_events::{
+    Answer, EventSearch, EventTerms as _, HistoryError, Question, StoredEvent,
+};
+use sealwright_siem::service::hunt::{FieldTerms, Hunt, Hunter};
+use sealwright_terms::{Builder, Segment};
+use serde_json::{Value, json};
+
+use crate::support::{at, event};
+
+/// Answers by looking, and compares what terms say.
+struct Judge {
+    events: Vec<StoredEvent>,
+    /// Events that terms decided about, and all.
+    decided: Mutex<(usize, usize)>,
+}
+
+#[async_trait]
+impl EventSearch for Judge {
+    async fn ask(&self, question: &Question) -> Result<Answer, HistoryError> {
+        let mut builder = Builder::new();
+        let mut unsure = BTreeSet::new();
+        for (row, event) in self.events.iter().enumerate() {
+            assert!(builder.row(event.time.0, event.offset));
+            builder.words(&String::from_utf8_lossy(&event.json).to_lowercase());
+            if !FieldTerms.add(event, &mut builder) {
+                unsure.insert(row);
+            }
+        }
+        let bytes = builder.finish(&FieldTerms.version());
+        let segment = Segment::open(bytes.as_slice()).unwrap();
+        let verdict = question.condition.ask(&segment).unwrap();
+        let mut look = (question.look)();
+        let mut decided = self.decided.lock().unwrap();
+        for (row, event) in self.events.iter().enumerate() {
+            decided.1 += 1;
+            if unsure.contains(&row) || verdict.maybe.contains(row) {
+                continue;
+            }
+            decided.0 += 1;
+            assert_eq!(
+                verdict.yes.contains(row),
+                look(event).is_some(),
+                "{:?} on {}",
+                question.condition,
+                String::from_utf8_lossy(&event.json)
+            );
+        }
+        Ok(Answer::default())
+    }
+}
+
+fn tenant() -> TenantId {
+    format!("ten_{:032x}", 7).parse().unwrap()
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "ada", "Ada", "ADA.lovelace", "bob", "", "500", "5e2", "true", "10.0.0.7", "10.0.0.8", "::1",
+            "a*b", "a\\b", "é", "É", "GetObject", "ConsoleLogin", "null",
+        ]).prop_map(Value::from),
+        2 => prop::sample::select(vec![json!(500), json!(500.0), json!(-1), json!(0.5), json!(1e3)]),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => "[ab]{3}".prop_map(|s| Value::from(s.repeat(100))),
+    ]
+}
+
+const NAMES: [&str; 8] = [
+    "user", "name", "source", "ip", "eventName", "code", "@timestamp", "user.name",
+];
+
+fn value() -> impl Strategy<Value = Value> {
+    let name = || prop::sample::select(NAMES.to_vec());
+    scalar().prop_recursive(3, 12, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::vec((name(), inner), 0..4)
+                .prop_map(|members| members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+        ]
+    })
+}
+
+fn data() -> impl Strategy<Value = Value> {
+    let name = prop::sample::select(NAMES.to_vec());
+    prop_oneof![
+        8 => prop::collection::vec((name, value()), 0..6)
+            .prop_map(|members| members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+        1 => Just(json!("no object")),
+        1 => Just(json!({"event": {"category": ["authentication"], "outcome": "failure"},
+            "user": {"name": "ada"}, "source": {"ip": "10.0.0.7"}})),
+        1 => Just(json!({"eventName": "ConsoleLogin", "eventSource": "signin.amazonaws.com", "eventVersion": "1.08",
+            "userIdentity": {"type": "IAMUser", "userName": "ada"}, "sourceIPAddress": "10.0.0.7",
+            "responseElements": {"ConsoleLogin": "Failure"}, "awsRegion": "eu-west-1"})),
+    ]
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let field = || {
+        prop::sample::select(vec![
+            "user", "user.name", "source.ip", "eventName", "code", "name", "@timestamp", "event.action",
+            "user.user.name", "event.outcome", "none",
+        ])
+    };
+    let words = vec![
+        "ada", "*", "a*", "?da", "*b", "500", "5*", "\"\\\"\"", "true", "10.0.0.7", "É", "a\\*b", "getobject",
+    ];
+    let leaf = prop_oneof![
+        6 => (field(), prop::sample::select(words)).prop_map(|(f, v)| format!("{f}:{v}")),
+        2 => (field(), prop::sample::select(vec![">", ">=", "<", "<="]), -2_i32..600)
+            .prop_map(|(f, o, n)| format!("{f}{o}{n}")),
+        2 => prop::sample::select(vec!["ada", "*ada", "ada*", "10.0.0.", "\"10.0.0\"", "eventName", "é"])
+            .prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(3, 10, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|l| format!("({})", l.join(" and "))),
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|l| format!("({})", l.join(" or "))),
+            inner.prop_map(|q| format!("not {q}")),
+        ]
+    })
+}
+
+const RULES: &[&str] = &[
+    "{code: 500}",
+    "{code: '500'}",
+    "{code: 5e2}",
+    "{code|gte: 1}",
+    "{user.name|cased: Ada}",
+    "{user.name|startswith: [a, B]}",
+    "{user.name|endswith: DA}",
+    "{user.name|contains|all: [a, d]}",
+    "{user.name|re: '^A'}",
+    "{user.name|neq: ada}",
+    "{source.ip|cidr: 10.0.0.0/29}",
+    "{user.name: null}",
+    "{user.name: true}",
+    "{user.name|exists: false}",
+    "{user.name|fieldref: name}",
+    "{'@timestamp|year': 2026}",
+    "[ada, '500']",
+    "{user.name: ''}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn terms_decide_as_rules_do(
+        events in prop::collection::vec(data(), 1..30),
+        queries in prop::collection::vec(query(), 1..12),
+        sourced in any::<bool>(),
+    ) {
+        let tenant = tenant();
+        let events: Vec<StoredEvent> = events
+            .iter()
+            .enumerate()
+            .map(|(i, data)| {
+                let second = i64::try_from(i).unwrap();
+                StoredEvent { offset: i as u64, ..event(tenant, "idp", second, second, data) }
+            })
+            .collect();
+        let judge = Arc::new(Judge { events, decided: Mutex::default() });
+        let hunter = Hunter::new(Arc::clone(&judge) as _);
+        let source = if sourced { "{product: aws}" } else { "{}" };
+        let rules = RULES.iter().map(|selection| Some(format!(
+            "title: t\nlogsource: {source}\ndetection:\n  a: {selection}\n  b: {{eventName: ConsoleLogin}}\n  condition: a or not b\n"
+        )));
+        let all = queries.into_iter().map(|q| (q, None));
+        let all = all.chain(rules.map(|rule| (String::new(), rule)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (query, rule) in all {
+            let hunt = Hunt {
+                query: query.clone(), rule, scope: TenantScope::All, from: at(0), to: at(1_000), below: None, limit: 10,
+            };
+            let asked = runtime.block_on(hunter.hunt(&hunt));
+            prop_assert!(asked.is_ok(), "{query}: {asked:?}");
+        }
+    }
+}
+
+/// Terms that decide nothing would agree with everything.
+#[tokio::test]
+async fn most_is_decided_by_terms() {
+    let tenant = tenant();
+    let events = (0..100)
+        .map(|i| {
+            let data = json!({"event": {"category": ["authentication"], "outcome": "failure"},
+                "user": {"name": if i % 2 == 0 { "ada" } else { "bob" }}, "source": {"ip": "10.0.0.7"}});
+            event(tenant, "idp", i, i, &data)
+        })
+        .collect();
+    let judge = Arc::new(Judge {
+        events,
+        decided: Mutex::default(),
+    });
+    let hunter = Hunter::new(Arc::clone(&judge) as _);
+    for query in [
+        "user.name:ada",
+        "event.outcome:fail* -bob",
+        "user.name:a* or source.ip:10.*",
+        "not user.name:ada",
+        "failure",
+    ] {
+        let hunt = Hunt {
+            query: query.to_owned(),
+            rule: None,
+            scope: TenantScope::All,
+            from: at(0),
+            to: at(1_000),
+            below: None,
+            limit: 10,
+        };
+        hunter.hunt(&hunt).await.unwrap();
+        let (decided, all) = std::mem::take(&mut *judge.decided.lock().unwrap());
+        assert_eq!(decided, all, "{query}");
+    }
+}
