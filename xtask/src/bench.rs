@@ -60,6 +60,12 @@ const BENCHES: &[Bench] = &[
         postgres: false,
     },
     Bench {
+        name: "siem",
+        example: "bench_hunt",
+        about: "hunting over ten million stored events",
+        postgres: false,
+    },
+    Bench {
         name: "dlp",
         example: "bench_dlp",
         about: "scanning bytes, against Kingfisher and gitleaks",

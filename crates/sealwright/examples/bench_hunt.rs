@@ -144,11 +144,23 @@ async fn filled(folder: &Path, events: u64, tenants: u64) -> Lake {
     let made = lake.index(now, Duration::from_secs(3_600)).await.unwrap();
     if made.rows > 0 {
         let seconds = since.elapsed().as_secs_f64();
-        row("indexing, one thread", made.rows as f64 / seconds, "events/s");
-        row("the index", made.bytes as f64 / made.rows as f64, "bytes an event");
+        row(
+            "indexing, one thread",
+            made.rows as f64 / seconds,
+            "events/s",
+        );
+        row(
+            "the index",
+            made.bytes as f64 / made.rows as f64,
+            "bytes an event",
+        );
     }
     let size = lake.status();
-    row("the data files", size.bytes as f64 / size.rows as f64, "bytes an event");
+    row(
+        "the data files",
+        size.bytes as f64 / size.rows as f64,
+        "bytes an event",
+    );
     assert_eq!((size.rows, made.left), (events, 0));
     lake
 }
@@ -193,7 +205,9 @@ async fn measured(hunter: &Hunter, scope: TenantScope, case: &str, ask: impl Fn(
 #[tokio::main]
 async fn main() {
     let mut args = std::env::args().skip(1);
-    let events: u64 = args.next().map_or(10_000_000, |n| n.parse().expect("a number"));
+    let events: u64 = args
+        .next()
+        .map_or(10_000_000, |n| n.parse().expect("a number"));
     let kept = args.next().map(PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
     let folder = kept.unwrap_or_else(|| temporary.path().join("lake"));
@@ -212,47 +226,86 @@ async fn main() {
         asked(format!("id:{}", mixed(n) % events), 1)
     })
     .await;
-    measured(&hunter, scope, &format!("{size}: a field of ECS, one in 5,000"), |n| {
-        let u = mixed(n) % USERS;
-        asked(format!("user.name:user-{u}"), count(&|e| user(e) == u))
+    measured(
+        &hunter,
+        scope,
+        &format!("{size}: a field of ECS, one in 5,000"),
+        |n| {
+            let u = mixed(n) % USERS;
+            asked(format!("user.name:user-{u}"), count(&|e| user(e) == u))
+        },
+    )
+    .await;
+    measured(
+        &hunter,
+        scope,
+        &format!("{size}: a field of ECS, one in 7"),
+        |n| {
+            let k = (n % 7) as usize;
+            asked(
+                format!("event.action:{}", NAMES[k]),
+                count(&|e| name(e) == k),
+            )
+        },
+    )
+    .await;
+    measured(
+        &hunter,
+        scope,
+        &format!("{size}: a range of numbers, one in 1,000"),
+        |n| {
+            let least = 1_000_000 - 1_000 - n;
+            let query = format!("additionalEventData.bytesTransferredOut>={least}");
+            asked(query, count(&|e| bytes_out(e) >= least))
+        },
+    )
+    .await;
+    measured(
+        &hunter,
+        scope,
+        &format!("{size}: addresses by wildcard, one in 400"),
+        |n| {
+            let (a, b) = (n % 8, n % 50);
+            let query = format!("source.ip:10.{a}.{b}.*");
+            asked(
+                query,
+                count(&|e| address(e) / 2_500 == a && address(e) / 50 % 50 == b),
+            )
+        },
+    )
+    .await;
+    measured(
+        &hunter,
+        scope,
+        &format!("{size}: a word of the text, one in 4,096"),
+        |_| asked("DeleteTrail".to_owned(), count(&|e| name(e) == 7)),
+    )
+    .await;
+    measured(
+        &hunter,
+        scope,
+        &format!("{size}: two fields and a day"),
+        |n| {
+            let (u, k) = (mixed(n) % USERS, (n % 7) as usize);
+            let day = START.plus((n as i64 % 7) * DAY);
+            let (from, to) = (day.plus(HOUR), day.plus(23 * HOUR + SECOND));
+            let holds =
+                |e: u64| user(e) == u && name(e) == k && (from..to).contains(&time(e, events));
+            Asked {
+                from,
+                to,
+                ..asked(
+                    format!("user.name:user-{u} event.action:{}", NAMES[k]),
+                    count(&holds),
+                )
+            }
+        },
+    )
+    .await;
+    measured(&hunter, scope, &format!("{size}: time alone"), |_| {
+        asked(String::new(), events)
     })
     .await;
-    measured(&hunter, scope, &format!("{size}: a field of ECS, one in 7"), |n| {
-        let k = (n % 7) as usize;
-        asked(format!("event.action:{}", NAMES[k]), count(&|e| name(e) == k))
-    })
-    .await;
-    measured(&hunter, scope, &format!("{size}: a range of numbers, one in 1,000"), |n| {
-        let least = 1_000_000 - 1_000 - n;
-        let query = format!("additionalEventData.bytesTransferredOut>={least}");
-        asked(query, count(&|e| bytes_out(e) >= least))
-    })
-    .await;
-    measured(&hunter, scope, &format!("{size}: addresses by wildcard, one in 400"), |n| {
-        let (a, b) = (n % 8, n % 50);
-        let query = format!("source.ip:10.{a}.{b}.*");
-        asked(query, count(&|e| address(e) / 2_500 == a && address(e) / 50 % 50 == b))
-    })
-    .await;
-    measured(&hunter, scope, &format!("{size}: a word of the text, one in 4,096"), |_| {
-        asked("DeleteTrail".to_owned(), count(&|e| name(e) == 7))
-    })
-    .await;
-    measured(&hunter, scope, &format!("{size}: two fields and a day"), |n| {
-        let (u, k) = (mixed(n) % USERS, (n % 7) as usize);
-        let day = START.plus((n as i64 % 7) * DAY);
-        let (from, to) = (day.plus(HOUR), day.plus(23 * HOUR + SECOND));
-        let holds = |e: u64| {
-            user(e) == u && name(e) == k && (from..to).contains(&time(e, events))
-        };
-        Asked {
-            from,
-            to,
-            ..asked(format!("user.name:user-{u} event.action:{}", NAMES[k]), count(&holds))
-        }
-    })
-    .await;
-    measured(&hunter, scope, &format!("{size}: time alone"), |_| asked(String::new(), events)).await;
 
     let fewer = events.min(1_000_000);
     for tenants in [1, 24, 1_000] {

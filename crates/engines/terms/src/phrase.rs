@@ -46,9 +46,16 @@ impl Phrase {
     pub fn is_in(&self, lower: &str) -> bool {
         let finder = memchr::memmem::Finder::new(&self.text);
         let first = self.text.chars().next().filter(|c| c.is_alphanumeric());
-        let last = self.text.chars().next_back().filter(|c| c.is_alphanumeric());
+        let last = self
+            .text
+            .chars()
+            .next_back()
+            .filter(|c| c.is_alphanumeric());
         let mut at = 0;
-        while let Some(found) = lower.get(at..).and_then(|rest| finder.find(rest.as_bytes())) {
+        while let Some(found) = lower
+            .get(at..)
+            .and_then(|rest| finder.find(rest.as_bytes()))
+        {
             let start = at + found;
             let end = start + self.text.len();
             let before = lower[..start].chars().next_back();

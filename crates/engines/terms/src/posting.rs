@@ -57,7 +57,11 @@ fn runs(found: &[u16]) -> Vec<(u16, u32)> {
 }
 
 /// Adds the rows that [`encode`] wrote to a set; with `None` they are only passed over.
-pub(crate) fn decode(read: &mut Read<'_>, into: Option<&mut RowSet>, rows: usize) -> Result<(), Damaged> {
+pub(crate) fn decode(
+    read: &mut Read<'_>,
+    into: Option<&mut RowSet>,
+    rows: usize,
+) -> Result<(), Damaged> {
     let form = read.take(1)?[0];
     match (form, into) {
         (ALL, into) => {

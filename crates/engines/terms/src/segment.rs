@@ -231,7 +231,11 @@ impl<B: Bytes> Segment<B> {
     ///
     /// # Errors
     /// When the segment is damaged.
-    pub fn each_term(&self, field: &str, mut each: impl FnMut(&str, &RowSet)) -> Result<(), Damaged> {
+    pub fn each_term(
+        &self,
+        field: &str,
+        mut each: impl FnMut(&str, &RowSet),
+    ) -> Result<(), Damaged> {
         self.scan(field, "", |found, block| {
             let mut rows = RowSet::none(self.rows);
             decode(block, Some(&mut rows), self.rows)?;

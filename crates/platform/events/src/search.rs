@@ -116,7 +116,12 @@ impl Answer {
     /// Counts the facets of an event.
     pub fn facet(&mut self, facets: Facets) {
         for (name, value) in facets {
-            *self.facets.entry(name).or_default().entry(value).or_insert(0) += 1;
+            *self
+                .facets
+                .entry(name)
+                .or_default()
+                .entry(value)
+                .or_insert(0) += 1;
         }
         self.faceted += 1;
     }

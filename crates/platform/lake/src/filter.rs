@@ -20,9 +20,9 @@ use utoipa::ToSchema;
 
 use crate::encode::arrow_error;
 use crate::error::{LakeError, Result};
+use crate::files::DataFile;
 use crate::query::{EVENT_COLUMNS, LONGEST_QUERY_SECONDS, Scoped};
 use crate::rows::stored_events;
-use crate::files::DataFile;
 use crate::schema::{TABLE_SCHEMA, column};
 use crate::table::{Lake, Snapshot};
 use crate::udf;

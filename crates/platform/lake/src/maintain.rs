@@ -450,11 +450,7 @@ fn count_held(table: &Path, file: &DataFile, held: &Held) -> Result<u64> {
 }
 
 /// Indexes, also unfinished ones, of files that are not active.
-fn orphans(
-    terms: &Path,
-    active: &BTreeSet<&str>,
-    found: &mut Vec<(PathBuf, u64)>,
-) -> Result<()> {
+fn orphans(terms: &Path, active: &BTreeSet<&str>, found: &mut Vec<(PathBuf, u64)>) -> Result<()> {
     let entries = match fs::read_dir(terms) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

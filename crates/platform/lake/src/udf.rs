@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, Decimal128Builder, Float64Builder, StringViewArray,
-    StringViewBuilder,
+    Array, ArrayRef, AsArray as _, BooleanArray, Decimal128Builder, Float64Builder,
+    StringViewArray, StringViewBuilder,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;

@@ -54,7 +54,10 @@ fn term() -> impl Strategy<Value = String> {
 
 fn row() -> impl Strategy<Value = Row> {
     let field = prop_oneof![Just("f"), Just("g"), Just("f.g")];
-    let text = prop::collection::vec(prop_oneof![3 => "[abAB]{1,2}", 1 => "[ .,-]{1,2}", 1 => term()], 0..8);
+    let text = prop::collection::vec(
+        prop_oneof![3 => "[abAB]{1,2}", 1 => "[ .,-]{1,2}", 1 => term()],
+        0..8,
+    );
     (
         prop_oneof![any::<i64>(), 0..1_000_i64],
         any::<u64>(),
@@ -70,7 +73,8 @@ fn row() -> impl Strategy<Value = Row> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
-    let field = || prop_oneof![Just("f"), Just("g"), Just("f.g"), Just("h")].prop_map(str::to_owned);
+    let field =
+        || prop_oneof![Just("f"), Just("g"), Just("f.g"), Just("h")].prop_map(str::to_owned);
     let leaf = prop_oneof![
         field().prop_map(Condition::Present),
         (field(), term()).prop_map(|(f, t)| Condition::Equal(f, t)),
@@ -99,8 +103,14 @@ fn condition() -> impl Strategy<Value = Condition> {
 fn check(rows: &[Row], condition: &Condition, Verdict { yes, maybe }: &Verdict) {
     for (i, row) in rows.iter().enumerate() {
         let truth = holds(row, condition);
-        assert!(!(yes.contains(i) && maybe.contains(i)), "row {i} is in both");
-        assert!(!yes.contains(i) || truth, "row {i} is said to hold: {row:?}");
+        assert!(
+            !(yes.contains(i) && maybe.contains(i)),
+            "row {i} is in both"
+        );
+        assert!(
+            !yes.contains(i) || truth,
+            "row {i} is said to hold: {row:?}"
+        );
         assert!(
             yes.contains(i) || maybe.contains(i) || !truth,
             "row {i} is missing: {row:?}"
@@ -169,7 +179,10 @@ fn a_full_segment_is_asked_by_reading_little_of_it() {
     let mut builder = Builder::new();
     for i in 0..65_536_u64 {
         assert!(builder.row(i.cast_signed(), i));
-        builder.term("id", &format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        builder.term(
+            "id",
+            &format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        );
         builder.term("parity", if i % 2 == 0 { "even" } else { "odd" });
         builder.term("all", "same");
         builder.term("third", &(i / 20_000).to_string());
@@ -178,7 +191,9 @@ fn a_full_segment_is_asked_by_reading_little_of_it() {
     let bytes = builder.finish("v1");
     let counted = Counted(&bytes, std::cell::Cell::default());
     let segment = Segment::open(&counted).unwrap();
-    let one = segment.equal("id", &format!("{:016x}", 0x9e37_79b9_7f4a_7c15_u64)).unwrap();
+    let one = segment
+        .equal("id", &format!("{:016x}", 0x9e37_79b9_7f4a_7c15_u64))
+        .unwrap();
     assert_eq!(one.iter().collect::<Vec<_>>(), [1]);
     assert_eq!(segment.equal("parity", "odd").unwrap().count(), 32_768);
     assert_eq!(segment.equal("all", "same").unwrap().count(), 65_536);

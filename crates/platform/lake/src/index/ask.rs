@@ -136,7 +136,10 @@ impl Lake {
         let mut frontier = u64::MAX;
         answer.complete = true;
         loop {
-            let room = question.most.saturating_sub(answer.looked_at).clamp(1, PAGE);
+            let room = question
+                .most
+                .saturating_sub(answer.looked_at)
+                .clamp(1, PAGE);
             let Some((events, down_to)) = unsure.next(self, question, snapshot, room).await? else {
                 break;
             };
@@ -306,7 +309,8 @@ fn one(
         all.rows.push((latest, file, at, verdict.yes));
         // Those with the latest events are enough.
         if all.rows.len() > 64 {
-            all.rows.sort_unstable_by_key(|(latest, ..)| Reverse(*latest));
+            all.rows
+                .sort_unstable_by_key(|(latest, ..)| Reverse(*latest));
             let mut events = 0;
             all.rows.retain(|(.., rows)| {
                 let wanted = events < FACETED;

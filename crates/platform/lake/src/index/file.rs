@@ -97,8 +97,7 @@ impl Writer {
 
     /// Puts the file in its place; its bytes.
     pub(super) fn finish(mut self) -> Result<u64> {
-        let table =
-            serde_json::to_vec(&self.table).map_err(|e| LakeError::Table(e.to_string()))?;
+        let table = serde_json::to_vec(&self.table).map_err(|e| LakeError::Table(e.to_string()))?;
         let length = u32::try_from(table.len()).unwrap_or(u32::MAX);
         let mut end = table.clone();
         end.extend(crc32fast::hash(&table).to_le_bytes());
@@ -142,7 +141,11 @@ pub(super) fn table(path: &Path) -> Result<Option<Table>, Damaged> {
         return Err(Damaged("a checksum differs".to_owned()));
     }
     let table: Table = serde_json::from_slice(&table).map_err(|e| Damaged(e.to_string()))?;
-    if table.segments.iter().any(|one| one.at.saturating_add(one.len) > start) {
+    if table
+        .segments
+        .iter()
+        .any(|one| one.at.saturating_add(one.len) > start)
+    {
         return Err(damaged());
     }
     Ok(Some(table))

@@ -65,7 +65,8 @@ impl Lake {
         for file in &snapshot.files {
             let path = path_of(&self.terms_folder(), &file.path);
             let there = table(&path);
-            if matches!(&there, Ok(Some(made)) if made.version == version && made.rows == file.rows) {
+            if matches!(&there, Ok(Some(made)) if made.version == version && made.rows == file.rows)
+            {
                 continue;
             }
             if let Err(error) = there {

@@ -31,7 +31,10 @@ mod field {
 fn condition_of(search: &Search) -> Condition {
     let mut all = Vec::new();
     if let TenantScope::One(tenant) = search.scope {
-        all.push(Condition::Equal(field::TENANT.to_owned(), tenant.to_string()));
+        all.push(Condition::Equal(
+            field::TENANT.to_owned(),
+            tenant.to_string(),
+        ));
     }
     let types = search.types.iter();
     let mut types: Vec<Condition> = types

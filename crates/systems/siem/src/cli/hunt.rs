@@ -105,7 +105,9 @@ pub(super) async fn hunt(siem: &Siem, args: &HuntArgs, output: &mut Output<'_>) 
         if found.complete { "" } else { "at least " },
         found.total,
         found.scanned,
-        found.next.map_or_else(String::new, |next| format!("; --cursor {next} goes on")),
+        found
+            .next
+            .map_or_else(String::new, |next| format!("; --cursor {next} goes on")),
     );
     if output.json {
         output.json(&HuntAnswer::of(siem, found))?;

@@ -213,7 +213,12 @@ impl Detector {
     }
 
     /// Takes an event that is known to match no rule; its fields are not looked at.
-    pub fn pass_by(&mut self, matcher: &mut Matcher, event: &Observed<'_>, out: &mut Vec<Finding>) -> Offered {
+    pub fn pass_by(
+        &mut self,
+        matcher: &mut Matcher,
+        event: &Observed<'_>,
+        out: &mut Vec<Finding>,
+    ) -> Offered {
         self.receive(event.received.0, out);
         self.take(matcher, event, Vec::new(), out)
     }

@@ -12,8 +12,8 @@ use sealwright_core::{
     Clock, Digest, Id, ManualClock, TenantId, TenantScope, UnixMicros, canonical_json,
 };
 use sealwright_events::{
-    Answer, EventLog, EventSearch, History, HistoryError, HistoryQuery, LogError, Question, ReadLimit,
-    StoreConsumer, StoredEvent, catch_up,
+    Answer, EventLog, EventSearch, History, HistoryError, HistoryQuery, LogError, Question,
+    ReadLimit, StoreConsumer, StoredEvent, catch_up,
 };
 use sealwright_ledger::Ledger;
 use sealwright_notify::{Message, MessageId, Outbox};

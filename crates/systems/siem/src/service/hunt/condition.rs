@@ -73,7 +73,11 @@ fn item(item: &Item) -> Condition {
     };
     let asked = asked(field, item);
     // The time is read from the source's own field where there is one (`normalise::needs_ecs`).
-    if field == "@timestamp" { within(asked) } else { asked }
+    if field == "@timestamp" {
+        within(asked)
+    } else {
+        asked
+    }
 }
 
 fn asked(field: &str, item: &Item) -> Condition {
@@ -109,7 +113,11 @@ fn test(field: &str, of: &Test) -> Condition {
             let same = of.clone();
             let digits = !written.bytes().any(|b| b.is_ascii_alphabetic());
             Condition::Any(vec![
-                if digits { equal(written) } else { within(equal(written)) },
+                if digits {
+                    equal(written)
+                } else {
+                    within(equal(written))
+                },
                 within(like(field, "", move |term| {
                     test_leaf(&same, Leaf::Number(term))
                 })),
@@ -137,7 +145,11 @@ fn text(field: &str, pattern: &Pattern) -> Condition {
     like(field, &prefix, move |term| pattern.matches(term, false))
 }
 
-fn like(field: &str, prefix: &str, test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Condition {
+fn like(
+    field: &str,
+    prefix: &str,
+    test: impl Fn(&str) -> bool + Send + Sync + 'static,
+) -> Condition {
     Condition::Like(Like {
         field: field.to_owned(),
         prefix: prefix.to_owned(),

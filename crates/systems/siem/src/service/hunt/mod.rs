@@ -130,11 +130,14 @@ impl Filter {
 
     fn matchers(&self) -> Vec<Matcher> {
         let sets = self.sets.iter().cloned();
-        sets.map(|set| Matcher::new(set, EventSource::UNKNOWN)).collect()
+        sets.map(|set| Matcher::new(set, EventSource::UNKNOWN))
+            .collect()
     }
 
     fn conditions(&self) -> impl Iterator<Item = Condition> {
-        self.sets.iter().map(|set| condition::of_rules(set.rules().iter()))
+        self.sets
+            .iter()
+            .map(|set| condition::of_rules(set.rules().iter()))
     }
 }
 
@@ -170,7 +173,10 @@ impl Looking {
                 if self.whole && !self.passes(event, &normalised.json) {
                     return None;
                 }
-                normalised.value().map(|value| fields::summary(&value)).unwrap_or_default()
+                normalised
+                    .value()
+                    .map(|value| fields::summary(&value))
+                    .unwrap_or_default()
             }
             // It has no fields: no rule matches it.
             Err(_) if self.matchers.is_empty() => Facets::new(),
@@ -305,5 +311,7 @@ impl Hunter {
 
 fn summary(event: &StoredEvent) -> BTreeMap<String, String> {
     let value = normalise(event).and_then(|normalised| normalised.value());
-    value.map(|value| fields::summary(&value)).unwrap_or_default()
+    value
+        .map(|value| fields::summary(&value))
+        .unwrap_or_default()
 }
