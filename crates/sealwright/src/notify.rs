@@ -1,5 +1,6 @@
 //! Notifications, with what this installation decides.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -12,6 +13,15 @@ use sealwright_notify::{
 };
 use sealwright_store::Store;
 
+/// The certificates in the file that `setting` names; none when it names none.
+pub(crate) fn authorities(setting: &str, path: &Path) -> Result<Option<Vec<u8>>> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let read = std::fs::read(path).with_context(|| format!("{setting} {}", path.display()))?;
+    Ok(Some(read))
+}
+
 /// The service over the opened state.
 pub(crate) fn service(
     config: &Config,
@@ -21,12 +31,7 @@ pub(crate) fn service(
     directory: TenantDirectory,
 ) -> Result<NotifyService> {
     let settings = &config.notify;
-    let extra_roots = if settings.ca_file.as_os_str().is_empty() {
-        None
-    } else {
-        let path = settings.ca_file.display();
-        Some(std::fs::read(&settings.ca_file).with_context(|| format!("notify.ca_file {path}"))?)
-    };
+    let extra_roots = authorities("notify.ca_file", &settings.ca_file)?;
     let public_url = if config.listen.public_url.is_empty() {
         format!("http://{}", config.listen.address)
     } else {
@@ -42,6 +47,7 @@ pub(crate) fn service(
         audit,
         ring: crate::secrets::key_ring(config)?,
         egress: Egress::new(EgressOptions {
+            section: "notify",
             private,
             timeout: settings.timeout.std(),
             extra_roots,

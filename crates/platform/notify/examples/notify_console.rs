@@ -53,6 +53,7 @@ async fn main() {
         audit: Arc::new(Unrecorded),
         ring: KeyRing::ephemeral().unwrap(),
         egress: Egress::new(EgressOptions {
+            section: "notify",
             private: "loopback".parse().unwrap(),
             timeout: Duration::from_secs(5),
             extra_roots: None,

@@ -12,7 +12,6 @@ pub mod api;
 mod backoff;
 pub mod cli;
 mod digest;
-mod egress;
 mod error;
 mod message;
 mod model;
@@ -26,8 +25,9 @@ pub mod signature;
 mod store;
 mod worker;
 
+use sealwright_egress as egress;
+
 pub use backoff::Backoff;
-pub use egress::{Egress, EgressOptions, PrivateTargets};
 pub use error::NotifyError;
 pub use message::{Audience, Fact, Message, MessageId, Phase, Severity};
 pub use model::{
@@ -36,6 +36,7 @@ pub use model::{
 };
 pub use outbox::{Notifier, Outbox, Unsent};
 pub use quiet::{Day, Quiet, QuietError, WallTime};
+pub use sealwright_egress::{Egress, EgressOptions, PrivateTargets};
 pub use service::{
     ChannelChange, CreatedChannel, Given, NewChannel, NewRule, NewTarget, NotifyOptions,
     NotifyParts, NotifyService, Rotated, RuleChange, Waiting,

@@ -184,6 +184,7 @@ pub(crate) struct World {
 
 pub(crate) fn egress(private: &str) -> Egress {
     Egress::new(EgressOptions {
+        section: "notify",
         private: private.parse().unwrap(),
         timeout: Duration::from_millis(700),
         extra_roots: None,
@@ -265,6 +266,7 @@ impl World {
     pub(crate) fn with_roots(&self, extra_roots: Option<Vec<u8>>) -> NotifyService {
         let ring = KeyRing::file(&self.folder.join("secret.keys")).unwrap();
         let egress = Egress::new(EgressOptions {
+            section: "notify",
             private: "loopback".parse().unwrap(),
             timeout: Duration::from_secs(5),
             extra_roots,

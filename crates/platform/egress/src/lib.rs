@@ -1,4 +1,4 @@
-//! The way out: one HTTP client that follows no redirect, reaches no private address unless told to, and
+//! The way out: an HTTP client that follows no redirect, reaches no private address unless told to, and
 //! reads little of what is answered.
 
 use std::fmt;
@@ -8,17 +8,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use reqwest::Client;
+pub use reqwest::RequestBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sealwright_core::UnixMicros;
 use sealwright_core::clock::SECOND;
 use url::{Host, Url};
 
-/// Of an answer that only its beginning is kept of.
-pub(crate) const LITTLE: usize = 16 * 1024;
+/// Bytes of an answer that only its beginning is kept of.
+pub const LITTLE: usize = 16 * 1024;
 
 /// Networks that are not the public internet (IANA special-purpose registries). What IPv6 has outside of
 /// 2000::/3 is refused as a whole.
@@ -45,7 +46,7 @@ const SPECIAL: &[&str] = &[
     "3fff::/20",
 ];
 
-/// Addresses that deliveries may reach although they are not public.
+/// Addresses that may be reached although they are not public.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrivateTargets(Vec<IpNet>);
 
@@ -78,7 +79,7 @@ impl FromStr for PrivateTargets {
 }
 
 impl PrivateTargets {
-    /// Whether a delivery may go to `ip`.
+    /// Whether `ip` may be reached.
     pub fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         if self.0.iter().any(|net| net.contains(&ip)) {
@@ -99,6 +100,8 @@ impl PrivateTargets {
 /// What the way out needs to know.
 #[derive(Debug, Clone)]
 pub struct EgressOptions {
+    /// The section of the settings that decides this, for messages: `notify`.
+    pub section: &'static str,
     /// Private addresses that may be reached.
     pub private: PrivateTargets,
     /// How long connecting and answering may take together.
@@ -109,7 +112,7 @@ pub struct EgressOptions {
 
 /// Why something did not get out; the text holds no address with secrets.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EgressError {
+pub enum EgressError {
     /// The address is not one that may be reached.
     #[error("{0}")]
     Refused(String),
@@ -120,16 +123,20 @@ pub(crate) enum EgressError {
 
 /// What was answered.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
     /// Microseconds, from `Retry-After` or GitHub's `x-ratelimit-reset`.
-    pub(crate) retry_after: Option<i64>,
-    pub(crate) rate_limited: bool,
-    pub(crate) body: Vec<u8>,
+    pub retry_after: Option<i64>,
+    /// Whether the other side says that it was asked too often.
+    pub rate_limited: bool,
+    /// The body, cut where [`Egress::send`] was told to.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn text(&self) -> String {
+    /// The body as text; what is no UTF-8 is replaced.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -149,21 +156,25 @@ impl fmt::Debug for Egress {
     }
 }
 
-struct Guarded(PrivateTargets);
+struct Guarded {
+    private: PrivateTargets,
+    section: &'static str,
+}
 
 impl Resolve for Guarded {
     /// Resolves and filters in one step: what is connected to is what was looked at, so a name that answers
     /// differently the second time gains nothing.
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.0.clone();
+        let (private, section) = (self.private.clone(), self.section);
         Box::pin(async move {
-            let found = lookup(&private, name.as_str(), 0).await?;
+            let found = lookup(section, &private, name.as_str(), 0).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
 async fn lookup(
+    section: &str,
     private: &PrivateTargets,
     host: &str,
     port: u16,
@@ -178,15 +189,15 @@ async fn lookup(
         .filter(|address| private.allows(address.ip()))
         .collect();
     match (found.first(), allowed.is_empty()) {
-        (Some(first), true) => Err(refused(host, first.ip())),
+        (Some(first), true) => Err(refused(section, host, first.ip())),
         (None, _) => Err(EgressError::Failed(format!("{host} has no address"))),
         _ => Ok(allowed),
     }
 }
 
-fn refused(host: &str, ip: IpAddr) -> EgressError {
+fn refused(section: &str, host: &str, ip: IpAddr) -> EgressError {
     EgressError::Refused(format!(
-        "{host} is the private address {ip}, which notify.private_targets does not allow"
+        "{host} is the private address {ip}, which {section}.private_targets does not allow"
     ))
 }
 
@@ -199,17 +210,22 @@ impl Egress {
         }
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
+    /// How long connecting and answering may take together.
+    pub fn timeout(&self) -> Duration {
         self.options.timeout
     }
 
-    pub(crate) fn extra_roots(&self) -> Option<&[u8]> {
+    /// Certificates (PEM) of authorities beside the system's.
+    pub fn extra_roots(&self) -> Option<&[u8]> {
         self.options.extra_roots.as_deref()
     }
 
     /// Reads and checks an address for HTTP: the scheme, no user in it, and no literal address that may not
     /// be reached.
-    pub(crate) fn url(&self, text: &str) -> Result<Url, EgressError> {
+    ///
+    /// # Errors
+    /// [`EgressError::Refused`] says what is wrong with it, without repeating it.
+    pub fn url(&self, text: &str) -> Result<Url, EgressError> {
         let refuse = |detail: &str| EgressError::Refused(detail.to_owned());
         let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
         if !matches!(url.scheme(), "https" | "http") {
@@ -227,14 +243,17 @@ impl Egress {
         if let Some(ip) = literal
             && !self.options.private.allows(ip)
         {
-            return Err(refused("the target", ip));
+            return Err(refused(self.options.section, "the target", ip));
         }
         Ok(url)
     }
 
     /// An address to connect to for `host`, for protocols other than HTTP.
-    pub(crate) async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, EgressError> {
-        let found = lookup(&self.options.private, host, port).await?;
+    ///
+    /// # Errors
+    /// When it has none, or none that may be reached.
+    pub async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, EgressError> {
+        let found = lookup(self.options.section, &self.options.private, host, port).await?;
         found
             .into_iter()
             .next()
@@ -248,20 +267,36 @@ impl Egress {
             .map_err(|error| EgressError::Failed(error.clone()))
     }
 
-    pub(crate) fn post(&self, url: &Url) -> Result<RequestBuilder, EgressError> {
+    /// A request with the method POST, to be added to and given to [`Self::send`].
+    ///
+    /// # Errors
+    /// When the client cannot be made of its options.
+    pub fn post(&self, url: &Url) -> Result<RequestBuilder, EgressError> {
         Ok(self.client()?.post(url.clone()))
     }
 
-    pub(crate) fn get(&self, url: &Url) -> Result<RequestBuilder, EgressError> {
+    /// A request with the method GET, to be added to and given to [`Self::send`].
+    ///
+    /// # Errors
+    /// When the client cannot be made of its options.
+    pub fn get(&self, url: &Url) -> Result<RequestBuilder, EgressError> {
         Ok(self.client()?.get(url.clone()))
     }
 
-    pub(crate) fn patch(&self, url: &Url) -> Result<RequestBuilder, EgressError> {
+    /// A request with the method PATCH, to be added to and given to [`Self::send`].
+    ///
+    /// # Errors
+    /// When the client cannot be made of its options.
+    pub fn patch(&self, url: &Url) -> Result<RequestBuilder, EgressError> {
         Ok(self.client()?.patch(url.clone()))
     }
 
     /// Sends, and reads at most `most` bytes of the answer; what is longer is cut, not refused.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// [`EgressError::Refused`] for an address that may not be reached; [`EgressError::Failed`] for no connection,
+    /// no answer in time, or a cut one.
+    pub async fn send(
         &self,
         request: RequestBuilder,
         most: usize,
@@ -344,7 +379,9 @@ fn build(options: &EgressOptions) -> Result<Client, String> {
     if let Some(pem) = &options.extra_roots {
         for certificate in CertificateDer::pem_slice_iter(pem) {
             roots.push(
-                certificate.map_err(|error| format!("notify.ca_file cannot be read: {error}"))?,
+                certificate.map_err(|error| {
+                    format!("{}.ca_file cannot be read: {error}", options.section)
+                })?,
             );
         }
     }
@@ -359,7 +396,10 @@ fn build(options: &EgressOptions) -> Result<Client, String> {
         .with_no_client_auth();
     Client::builder()
         .tls_backend_preconfigured(tls)
-        .dns_resolver(Arc::new(Guarded(options.private.clone())))
+        .dns_resolver(Arc::new(Guarded {
+            private: options.private.clone(),
+            section: options.section,
+        }))
         .redirect(Policy::none())
         // A proxy would resolve names itself, past the guard.
         .no_proxy()
@@ -432,6 +472,7 @@ mod tests {
     #[test]
     fn addresses_in_disguise_are_seen_through() {
         let egress = Egress::new(EgressOptions {
+            section: "notify",
             private: PrivateTargets::default(),
             timeout: Duration::from_secs(1),
             extra_roots: None,
