@@ -17,6 +17,13 @@ const ANSWERS = [
   { name: "user-invited", at: "/console/access/users", type: { email: "UNIQUE@example.org" }, status: 200, says: "/welcome/" },
   { name: "key-refused", at: "/console/access/keys", type: { scope: "nonsense" }, status: 422, says: "unknown scope" },
   { name: "key-shown-once", at: "/console/access/keys", type: { name: "browser", scope: "events:write" }, status: 200, says: "swk_" },
+  { name: "source-refused", at: "/console/prometheus/sources", type: { name: "browser", url: "nowhere" }, status: 422, says: "is needed" },
+  {
+    name: "source-created", at: "/console/prometheus/sources", status: 200, says: "Created",
+    type: {
+      name: "browser-UNIQUE", url: "https://prometheus.example.com", expression: "up", tenant_label: "tenant", event_type: "example.up.v1",
+    },
+  },
 ];
 
 let count = 0;

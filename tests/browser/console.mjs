@@ -30,7 +30,7 @@ const FIXED = [
   "/console/access/tenants", "/console/access/users", "/console/access/keys",
   "/console/jobs", "/console/jobs/runs", "/console/jobs/runs?state=failed",
   "/console/notify/deliveries", "/console/notify/channels", "/console/notify/channels?kind=email",
-  "/console/notify/rules",
+  "/console/notify/rules", "/console/prometheus/sources",
 ];
 
 // Pages for people who are not signed in; the link is one that was used before.

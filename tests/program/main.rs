@@ -10,6 +10,7 @@ mod bad_input;
 mod exactness;
 mod imports;
 mod journey;
+mod prometheus;
 mod response;
 mod routes;
 mod support;

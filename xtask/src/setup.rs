@@ -24,7 +24,7 @@ pub(crate) fn all() -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL, Chromium, PDF tools and an object store from Debian, when root and when they are missing.
+/// PostgreSQL, Chromium, PDF tools, Prometheus and an object store from Debian, when root and when they are missing.
 pub(crate) fn debian_packages() -> Result<()> {
     let wanted = [
         (
@@ -35,6 +35,7 @@ pub(crate) fn debian_packages() -> Result<()> {
         ("qpdf", exists("qpdf")),
         ("poppler-utils", exists("pdftotext")),
         ("python3-venv", exists("python3")),
+        ("prometheus", exists("prometheus")),
         ("ceph-mon", exists("ceph-mon")),
         ("ceph-osd", exists("ceph-osd")),
         ("radosgw", exists("radosgw")),

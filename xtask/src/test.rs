@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::postgres::Postgres;
-use crate::process::{call, cargo, root, target};
+use crate::process::{call, cargo, exists, root, target};
 use crate::radosgw::Radosgw;
 use crate::{browser, docs, examples, setup, tidy};
 
@@ -114,6 +114,9 @@ fn tests(args: &Args) -> Result<()> {
     }
     if let Some(store) = &objects {
         command.env("SEALWRIGHT_TEST_S3", store.url());
+    }
+    if exists("prometheus") && exists("promtool") {
+        command.env("SEALWRIGHT_TEST_REQUIRE_PROMETHEUS", "1");
     }
     let venv = target().join("venv-tlog/bin/tlog-tiles");
     if venv.is_file() {

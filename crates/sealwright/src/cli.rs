@@ -101,6 +101,11 @@ enum Command {
         #[command(subcommand)]
         command: sealwright_notify::cli::NotifyCommand,
     },
+    /// Prometheus as a source of events
+    Prometheus {
+        #[command(subcommand)]
+        command: sealwright_prometheus::cli::PrometheusCommand,
+    },
     Verify(verify::VerifyArgs),
     Doctor(doctor::DoctorArgs),
     /// Settings: what is in force and where it comes from
@@ -316,11 +321,7 @@ async fn run(cli: Cli) -> Result<bool> {
         }
         Command::Notify { command } => {
             let state = State::open(config).await?;
-            let mut secret = || {
-                let mut line = String::new();
-                std::io::stdin().read_line(&mut line)?;
-                Ok(line)
-            };
+            let mut secret = first_line;
             let mut output = sealwright_notify::cli::Output {
                 out: &mut out,
                 err: &mut err,
@@ -330,6 +331,9 @@ async fn run(cli: Cli) -> Result<bool> {
             let yes = sealwright_notify::cli::run(&state.notify, command, &mut output).await?;
             state.settle().await?;
             Ok(yes)
+        }
+        Command::Prometheus { command } => {
+            Box::pin(prometheus(config, command, json, &mut out, &mut err)).await
         }
         Command::Billing { command } => {
             let mut output = sealwright_billing::cli::Output {
@@ -357,6 +361,44 @@ async fn run(cli: Cli) -> Result<bool> {
         }
         Command::Docs(_) | Command::Verify(_) => Ok(true),
     }
+}
+
+/// The first line of standard input, for secrets.
+fn first_line() -> std::io::Result<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line)
+}
+
+/// Prometheus's commands on the data folder; with the log only where one writes events.
+async fn prometheus(
+    config: Config,
+    command: sealwright_prometheus::cli::PrometheusCommand,
+    json: bool,
+    out: &mut (dyn Write + Send),
+    err: &mut (dyn Write + Send),
+) -> Result<bool> {
+    let mut secret = first_line;
+    let mut output = sealwright_prometheus::cli::Output {
+        out,
+        err,
+        json,
+        secret: &mut secret,
+    };
+    if !command.pulls() {
+        let state = State::open(config).await?;
+        let service = &state.prometheus;
+        let yes = sealwright_prometheus::cli::run(service, None, command, &mut output).await?;
+        state.settle().await?;
+        return Ok(yes);
+    }
+    let installation = Installation::open(config).await?;
+    let puller = crate::prometheus::puller(&installation);
+    let service = &installation.state.prometheus;
+    let yes = sealwright_prometheus::cli::run(service, Some(&puller), command, &mut output).await?;
+    installation.consume().await?;
+    installation.state.settle().await?;
+    Ok(yes)
 }
 
 /// Billing's commands on the data folder; with the log and the lake only where a command needs them.

@@ -24,6 +24,7 @@ use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOption
 use sealwright_lake::{Lake, LakeWriter, WritePolicy};
 use sealwright_ledger::Ledger;
 use sealwright_notify::NotifyService;
+use sealwright_prometheus::PrometheusService;
 use sealwright_siem::api::Siem;
 use sealwright_siem::consume::{Consuming, Detection};
 use sealwright_siem::service::alert::AlertService;
@@ -54,6 +55,7 @@ pub(crate) const COMPONENTS: &[Component] = &[
     sealwright_access::COMPONENT,
     sealwright_jobs::COMPONENT,
     sealwright_notify::COMPONENT,
+    sealwright_prometheus::COMPONENT,
     sealwright_billing::COMPONENT,
     sealwright_dlp::COMPONENT,
     sealwright_siem::COMPONENT,
@@ -68,6 +70,7 @@ pub(crate) struct State {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) access: AccessService,
     pub(crate) notify: NotifyService,
+    pub(crate) prometheus: PrometheusService,
     pub(crate) dlp: Dlp,
     pub(crate) meters: Arc<MeterService>,
     pub(crate) usage: UsageService,
@@ -123,6 +126,13 @@ impl State {
             &config,
             store.clone(),
             Arc::clone(&clock),
+            Arc::clone(&audit) as Arc<dyn sealwright_access::Audit>,
+            access.directory().clone(),
+        )?;
+        let prometheus = crate::prometheus::service(
+            &config,
+            store.clone(),
+            Arc::clone(&clock),
             audit,
             access.directory().clone(),
         )?;
@@ -153,6 +163,7 @@ impl State {
             ledger,
             access,
             notify,
+            prometheus,
             dlp,
             meters,
             usage,

@@ -14,6 +14,7 @@ mod history;
 mod installation;
 mod notify;
 mod openapi;
+mod prometheus;
 mod scheduled;
 mod secrets;
 mod senders;

@@ -16,6 +16,7 @@ use sealwright_jobs::{
 };
 use sealwright_lake::{CompactPolicy, Lake, RetentionPolicy};
 use sealwright_notify::NotifyService;
+use sealwright_prometheus::PullJob;
 use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_siem::service::vanish::FieldService;
@@ -123,6 +124,7 @@ pub(crate) fn jobs(installation: &Installation) -> anyhow::Result<Vec<Arc<dyn Jo
             .scheduled(every("50 2 * * *")?, CatchUp::Once),
             notify: installation.state.notify.clone(),
         }),
+        Arc::new(PullJob::new(crate::prometheus::puller(installation))?),
         Arc::new(AnomalyEvaluation {
             spec: JobSpec::new(
                 "billing.anomaly",

@@ -306,6 +306,11 @@ fn nav() -> Nav {
         .item(NavItem::new(Group::Customers, "Access", "/console/access"))
         .item(NavItem::new(Group::System, "Jobs", "/console/jobs"))
         .item(NavItem::new(
+            Group::System,
+            "Prometheus",
+            "/console/prometheus",
+        ))
+        .item(NavItem::new(
             Group::Customers,
             "Notifications",
             "/console/notify",
@@ -353,6 +358,7 @@ fn router(
         .merge(sealwright_jobs::api::router().with_state(jobs.clone()))
         .merge(sealwright_lake::api::erasures().with_state(eraser))
         .merge(sealwright_notify::api::router().with_state(state.notify.clone()))
+        .merge(sealwright_prometheus::api::router().with_state(state.prometheus.clone()))
         .split_for_parts();
     let pages = Router::new()
         .merge(systems::pages(installation, &nav))

@@ -11,6 +11,7 @@ use sealwright_dlp::pages::DlpPages;
 use sealwright_events::{Admit, Catalogue};
 use sealwright_ledger::pages::LedgerPages;
 use sealwright_notify::pages::NotifyPages;
+use sealwright_prometheus::pages::PrometheusPages;
 use sealwright_siem::pages::SiemPages;
 use sealwright_web::{ChromeSource, Nav};
 use utoipa_axum::router::OpenApiRouter;
@@ -109,6 +110,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         sealwright_access::api::router().into_openapi(),
         sealwright_jobs::api::router().into_openapi(),
         sealwright_notify::api::router().into_openapi(),
+        sealwright_prometheus::api::router().into_openapi(),
         sealwright_lake::api::router().into_openapi(),
         sealwright_lake::api::erasures().into_openapi(),
         sealwright_intake::api::openapi(),
@@ -162,6 +164,10 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
     });
     let notify = Arc::new(NotifyPages {
         service: state.notify.clone(),
+        chrome: Arc::clone(&chrome),
+    });
+    let prometheus = Arc::new(PrometheusPages {
+        service: state.prometheus.clone(),
         chrome,
     });
     Router::new()
@@ -171,4 +177,5 @@ pub(crate) fn pages(installation: &Installation, nav: &Arc<Nav>) -> Router {
         .merge(siem.router())
         .merge(ledger.router())
         .merge(sealwright_notify::pages::router(notify))
+        .merge(sealwright_prometheus::pages::router(prometheus))
 }

@@ -60,6 +60,10 @@ actions! {
     NotifyRead = "notify:read", [Owner, Admin, Operator, Auditor];
     /// Change channels and rules, test and resend.
     NotifyWrite = "notify:write", [Owner, Admin, Operator];
+    /// See what Prometheus servers are asked for, and how that stands.
+    PrometheusRead = "prometheus:read", [Owner, Admin, Operator, Auditor];
+    /// Decide which Prometheus servers are asked, with which credentials, and what is counted of the answers.
+    PrometheusWrite = "prometheus:write", [Owner, Admin];
     /// See tenants, users, keys and sessions.
     AccessRead = "access:read", [Owner, Admin, Auditor];
     /// Create and change tenants, users and keys.
@@ -270,12 +274,12 @@ mod tests {
 
     #[test]
     fn the_matrix_is_what_was_decided() {
-        let mut out = format!("{:<14}", "");
+        let mut out = format!("{:<17}", "");
         for role in Role::ALL {
             out.push_str(&format!("{:<9}", role.as_str()));
         }
         for action in Action::ALL {
-            out.push_str(&format!("\n{:<14}", action.as_str()));
+            out.push_str(&format!("\n{:<17}", action.as_str()));
             for role in Role::ALL {
                 out.push_str(&format!(
                     "{:<9}",

@@ -225,6 +225,21 @@ sections! {
         /// How long ended deliveries and their messages stay in the history.
         history: Length = "90d",
     }
+    /// Prometheus as a source of events.
+    prometheus: Prometheus {
+        /// How long connecting and answering may take together.
+        timeout: Length = "30s",
+        /// Private addresses that may be asked: networks such as `10.0.0.0/8`, and `loopback`, separated by commas. None when empty.
+        private_targets: String = "",
+        /// A file with certificates (PEM) of further authorities that servers may have theirs from.
+        ca_file: PathBuf = "",
+        /// The largest answer, in bytes.
+        answer_bytes: u64 = "16777216",
+        /// The most series of an answer.
+        series: u32 = "10000",
+        /// The most samples of an answer.
+        samples: u32 = "500000",
+    }
     /// Billing.
     billing: Billing {
         /// Days from the end of the period until an invoice is due.

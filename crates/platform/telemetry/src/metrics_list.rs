@@ -72,6 +72,21 @@ pub const METRICS: &[MetricDoc] = &[
         "How long attempts of jobs took, by job",
     ),
     doc(
+        "sealwright_prometheus_windows_total",
+        MetricKind::Counter,
+        "Windows of Prometheus sources that were decided, by what became of them",
+    ),
+    doc(
+        "sealwright_prometheus_failures_total",
+        MetricKind::Counter,
+        "Attempts to have a window of a Prometheus source that failed, by source",
+    ),
+    doc(
+        "sealwright_prometheus_lag_seconds",
+        MetricKind::Gauge,
+        "From the end of the last window of a Prometheus source that was decided to now, by source",
+    ),
+    doc(
         "sealwright_notify_messages_total",
         MetricKind::Counter,
         "Messages put into the outbox, by severity; a transaction that is rolled back counts too",

@@ -80,8 +80,8 @@ async fn an_unknown_scope_lists_the_valid_ones_and_creates_nothing() {
             error.unwrap(),
             "unknown scope `bilng`; valid scopes are events:write, billing:read, billing:write, \
              lake:read, lake:erase, ledger:read, siem:read, siem:write, dlp:read, dlp:write, jobs:read, jobs:write, \
-             notify:read, notify:write, access:read, access:admin, *; and for short: ingest (events:write), read (every :read \
-             scope), admin (*)"
+             notify:read, notify:write, prometheus:read, prometheus:write, access:read, access:admin, *; and for \
+             short: ingest (events:write), read (every :read scope), admin (*)"
         );
         let (out, _, _) = call(&world, true, "tenant list").await;
         assert_eq!(out.trim(), r#"{"items":[],"next":null}"#);
