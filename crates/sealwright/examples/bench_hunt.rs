@@ -314,7 +314,7 @@ async fn main() {
         let case = format!("hunt over {fewer} events of {tenants} tenants: a field of ECS");
         measured(&hunter, TenantScope::One(tenant(0)), &case, |n| {
             let k = (n % 7) as usize;
-            let own = |e: u64| mixed(e ^ 5) % tenants == 0 && name(e) == k;
+            let own = |e: u64| mixed(e ^ 5).is_multiple_of(tenants) && name(e) == k;
             let wanted = (0..fewer).filter(|e| own(*e)).count() as u64;
             asked(format!("event.action:{}", NAMES[k]), wanted)
         })

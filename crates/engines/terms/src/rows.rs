@@ -125,13 +125,18 @@ impl RowSet {
         bytes.take(self.rows.div_ceil(8))
     }
 
+    /// Adds the rows whose bits are set, the lowest first.
     pub(crate) fn add_bytes(&mut self, bytes: &[u8]) {
-        for (i, byte) in bytes.iter().enumerate() {
-            for bit in 0..8 {
-                if byte >> bit & 1 == 1 {
-                    self.insert(i * 8 + bit);
-                }
-            }
+        for (word, eight) in self.bits.iter_mut().zip(bytes.chunks(8)) {
+            let mut all = [0; 8];
+            all[..eight.len()].copy_from_slice(eight);
+            *word |= u64::from_le_bytes(all);
+        }
+        // Bits beyond the last row are nobody's.
+        if let Some(last) = self.bits.last_mut()
+            && !self.rows.is_multiple_of(64)
+        {
+            *last &= (1 << (self.rows % 64)) - 1;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a segment.
 
 use crate::bytes::{Bytes, Damaged, Read, unseal};
-use crate::posting::decode;
+use crate::posting::Posting;
 use crate::rows::RowSet;
 use crate::write::MAGIC;
 
@@ -22,7 +22,10 @@ pub struct Segment<B> {
 }
 
 /// Where the terms of a field are.
-struct Field {
+struct Field<'a> {
+    /// Rows that have it, and rows where it has a long value.
+    present: &'a [u8],
+    long: &'a [u8],
     index: (u64, usize),
     blocks: (u64, usize),
 }
@@ -128,49 +131,57 @@ impl<B: Bytes> Segment<B> {
     /// # Errors
     /// When the segment is damaged.
     pub fn field_names(&self) -> Result<Vec<String>, Damaged> {
-        let mut read = Read(&self.directory[self.fields.0..]);
         let mut names = Vec::new();
-        for _ in 0..self.fields.1 {
-            names.push(String::from_utf8_lossy(read.bytes()?).into_owned());
-            decode(&mut read, None, self.rows)?;
-            decode(&mut read, None, self.rows)?;
-            for _ in 0..4 {
-                read.number()?;
-            }
-        }
+        self.fields(|name, _| {
+            names.push(String::from_utf8_lossy(name).into_owned());
+            true
+        })?;
         names.retain(|name| !name.is_empty());
         Ok(names)
     }
 
-    fn field(
-        &self,
-        name: &str,
-        present: Option<&mut RowSet>,
-        long: Option<&mut RowSet>,
-    ) -> Result<Option<Field>, Damaged> {
+    /// Goes through the fields as long as `look` says so.
+    fn fields<'s>(&'s self, mut look: impl FnMut(&[u8], Field<'s>) -> bool) -> Result<(), Damaged> {
         let mut read = Read(&self.directory[self.fields.0..]);
         for _ in 0..self.fields.1 {
-            let found = read.bytes()? == name.as_bytes();
-            if found {
-                decode(&mut read, present, self.rows)?;
-                decode(&mut read, long, self.rows)?;
-                let _terms = read.number()?;
-                let (at, index, blocks) = (read.number()?, read.size()?, read.size()?);
-                if index as u64 > MOST_BYTES || blocks as u64 > MOST_BYTES {
-                    return Err(Damaged::new("a field is too large"));
-                }
-                return Ok(Some(Field {
-                    index: (at, index),
-                    blocks: (at.saturating_add(index as u64), blocks),
-                }));
+            let name = read.bytes()?;
+            let (present, long) = (read.bytes()?, read.bytes()?);
+            let _terms = read.number()?;
+            let (at, index, blocks) = (read.number()?, read.size()?, read.size()?);
+            if index as u64 > MOST_BYTES || blocks as u64 > MOST_BYTES {
+                return Err(Damaged::new("a field is too large"));
             }
-            decode(&mut read, None, self.rows)?;
-            decode(&mut read, None, self.rows)?;
-            for _ in 0..4 {
-                read.number()?;
+            let field = Field {
+                present,
+                long,
+                index: (at, index),
+                blocks: (at.saturating_add(index as u64), blocks),
+            };
+            if !look(name, field) {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
+    }
+
+    fn field(&self, name: &str) -> Result<Option<Field<'_>>, Damaged> {
+        let mut found = None;
+        self.fields(|other, field| {
+            let same = other == name.as_bytes();
+            if same {
+                found = Some(field);
+            }
+            !same
+        })?;
+        Ok(found)
+    }
+
+    fn rows_of(&self, posting: Option<&[u8]>) -> Result<RowSet, Damaged> {
+        let mut rows = RowSet::none(self.rows);
+        if let Some(posting) = posting {
+            Posting::read(&mut Read(posting), self.rows)?.add_to(&mut rows)?;
+        }
+        Ok(rows)
     }
 
     /// The rows that have a field.
@@ -178,9 +189,7 @@ impl<B: Bytes> Segment<B> {
     /// # Errors
     /// When the segment is damaged.
     pub fn present(&self, field: &str) -> Result<RowSet, Damaged> {
-        let mut rows = RowSet::none(self.rows);
-        self.field(field, Some(&mut rows), None)?;
-        Ok(rows)
+        self.rows_of(self.field(field)?.map(|field| field.present))
     }
 
     /// The rows with a value of a field that is longer than [`crate::LONGEST_TERM`].
@@ -188,9 +197,7 @@ impl<B: Bytes> Segment<B> {
     /// # Errors
     /// When the segment is damaged.
     pub fn long(&self, field: &str) -> Result<RowSet, Damaged> {
-        let mut rows = RowSet::none(self.rows);
-        self.field(field, None, Some(&mut rows))?;
-        Ok(rows)
+        self.rows_of(self.field(field)?.map(|field| field.long))
     }
 
     /// The rows that have a term in a field.
@@ -199,8 +206,10 @@ impl<B: Bytes> Segment<B> {
     /// When the segment is damaged.
     pub fn equal(&self, field: &str, term: &str) -> Result<RowSet, Damaged> {
         let mut rows = RowSet::none(self.rows);
-        self.scan(field, term, |found, block| {
-            decode(block, (found == term).then_some(&mut rows), self.rows)?;
+        self.scan(field, term, |found, posting| {
+            if found == term {
+                posting.add_to(&mut rows)?;
+            }
             Ok(found < term)
         })?;
         Ok(rows)
@@ -218,41 +227,43 @@ impl<B: Bytes> Segment<B> {
         test: impl Fn(&str) -> bool,
     ) -> Result<RowSet, Damaged> {
         let mut rows = RowSet::none(self.rows);
-        self.scan(field, prefix, |found, block| {
+        self.scan(field, prefix, |found, posting| {
             let begins = found.starts_with(prefix);
-            let passes = begins && test(found);
-            decode(block, passes.then_some(&mut rows), self.rows)?;
+            if begins && test(found) {
+                posting.add_to(&mut rows)?;
+            }
             Ok(begins || found < prefix)
         })?;
         Ok(rows)
     }
 
-    /// Calls `each` with every term of a field and the rows that have it.
+    /// Calls `each` with every term of a field that some of `rows` have, and how many.
     ///
     /// # Errors
     /// When the segment is damaged.
-    pub fn each_term(
+    pub fn count_terms(
         &self,
         field: &str,
-        mut each: impl FnMut(&str, &RowSet),
+        rows: &RowSet,
+        mut each: impl FnMut(&str, usize),
     ) -> Result<(), Damaged> {
-        self.scan(field, "", |found, block| {
-            let mut rows = RowSet::none(self.rows);
-            decode(block, Some(&mut rows), self.rows)?;
-            each(found, &rows);
+        self.scan(field, "", |found, posting| {
+            let count = posting.count_in(rows)?;
+            if count > 0 {
+                each(found, count);
+            }
             Ok(true)
         })
     }
 
-    /// Goes through terms, from the block on in which `from` would be, as long as `look` says so. It reads the
-    /// term's rows, which stand next.
+    /// Goes through terms, from the block on in which `from` would be, as long as `look` says so.
     fn scan(
         &self,
         field: &str,
         from: &str,
-        mut look: impl FnMut(&str, &mut Read<'_>) -> Result<bool, Damaged>,
+        mut look: impl FnMut(&str, Posting<'_>) -> Result<bool, Damaged>,
     ) -> Result<(), Damaged> {
-        let Some(field) = self.field(field, None, None)? else {
+        let Some(field) = self.field(field)? else {
             return Ok(());
         };
         let sealed = self.bytes.read(field.index.0, field.index.1)?;
@@ -287,7 +298,8 @@ impl<B: Bytes> Segment<B> {
                 term.extend_from_slice(block.bytes()?);
                 let text =
                     std::str::from_utf8(&term).map_err(|_| Damaged::new("a term is no text"))?;
-                if !look(text, &mut block)? {
+                let posting = Posting::read(&mut block, self.rows)?;
+                if !look(text, posting)? {
                     return Ok(());
                 }
             }

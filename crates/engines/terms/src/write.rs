@@ -121,8 +121,11 @@ impl Builder {
         put(&mut directory, fields.len() as u64);
         for (name, field) in fields {
             put_bytes(&mut directory, name.as_bytes());
-            encode(&mut directory, &field.present, rows);
-            encode(&mut directory, &field.long, rows);
+            for found in [&field.present, &field.long] {
+                let mut posting = Vec::new();
+                encode(&mut posting, found, rows);
+                put_bytes(&mut directory, &posting);
+            }
             put(&mut directory, field.terms.len() as u64);
             put(&mut directory, out.len() as u64);
             let (index, blocks) = terms(field.terms, rows);

@@ -28,13 +28,16 @@ use crate::schema::{FILE_SCHEMA, STATISTICS, column, day_text};
 const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows of a page: the unit that is skipped inside of a row group.
 const PAGE_ROWS: usize = 4_096;
+/// Bytes of a page of JSON: what is unpacked to show one event.
+const PAGE_JSON: usize = 256 << 10;
 
 fn writer_options() -> ArrowWriterOptions {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(1_024)
+        .set_write_batch_size(256)
+        .set_column_data_page_size_limit(ColumnPath::from("json"), PAGE_JSON)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_created_by("sealwright".to_owned());
     for name in STATISTICS {

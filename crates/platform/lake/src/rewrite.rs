@@ -7,7 +7,10 @@ use std::path::Path;
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, filter_record_batch};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::metadata::PageIndexPolicy;
 
 use crate::encode::{arrow_error, sorted, write_file};
 use crate::error::{LakeError, Result};
@@ -23,6 +26,27 @@ pub(crate) fn read_batches(
     table: &Path,
     file: &DataFile,
     columns: Option<&[usize]>,
+    each: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
+    read(table, file, columns, None, each)
+}
+
+/// Calls `each` with the rows at these places of `file`, ascending, with all columns. Pages without such rows are
+/// not read.
+pub(crate) fn read_rows(
+    table: &Path,
+    file: &DataFile,
+    rows: &[usize],
+    each: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
+    read(table, file, None, Some(rows), each)
+}
+
+fn read(
+    table: &Path,
+    file: &DataFile,
+    columns: Option<&[usize]>,
+    rows: Option<&[usize]>,
     mut each: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let damaged = |detail: String| LakeError::Damaged {
@@ -37,12 +61,24 @@ pub(crate) fn read_batches(
             LakeError::file(&path, error)
         }
     })?;
-    let options = ArrowReaderOptions::new().with_schema(FILE_SCHEMA.clone());
+    let options = ArrowReaderOptions::new()
+        .with_schema(FILE_SCHEMA.clone())
+        .with_page_index_policy(if rows.is_some() {
+            PageIndexPolicy::Optional
+        } else {
+            PageIndexPolicy::Skip
+        });
     let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(open, options)
         .map_err(|e| damaged(e.to_string()))?;
     if let Some(columns) = columns {
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
+    }
+    if let Some(rows) = rows {
+        let total = usize::try_from(file.rows).unwrap_or(usize::MAX);
+        let each_alone = rows.iter().map(|row| *row..row + 1);
+        let selection = RowSelection::from_consecutive_ranges(each_alone, total);
+        builder = builder.with_row_selection(selection);
     }
     let reader = builder
         .with_batch_size(16_384)

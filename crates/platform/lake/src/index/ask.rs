@@ -1,7 +1,7 @@
 //! Answering questions: by terms where there is an index, by looking at events where there is none.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -13,14 +13,15 @@ use sealwright_core::{Cursor, TenantScope, UnixMicros};
 use sealwright_events::{
     Answer, EventSearch, Facets, HistoryError, Question, StoredEvent, facet_of,
 };
-use sealwright_terms::{Condition, Damaged, RowSet, Segment};
+use sealwright_terms::{Condition, Damaged, RowSet, Segment, Verdict};
 
 use super::file::{Entry, Part, Table, path_of, table};
 use super::{condition_of, field};
 use crate::error::{LakeError, Result};
 use crate::files::DataFile;
 use crate::filter::{EventFilter, Order, limited};
-use crate::rewrite::blocking;
+use crate::rewrite::{blocking, read_rows};
+use crate::rows::stored_events;
 use crate::table::{Lake, Snapshot};
 
 /// Events that are read at a time to be looked at.
@@ -30,28 +31,86 @@ const FACETED: usize = 5_000;
 
 /// Indexes of the data files that may hold something.
 struct Indexed {
-    files: Vec<(PathBuf, Table)>,
+    table: PathBuf,
+    files: Vec<(DataFile, PathBuf, Table)>,
     /// File and segment; the ones with the latest events first.
     segments: Vec<(usize, usize)>,
 }
 
+/// Where an event is. They are ordered by offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    offset: u64,
+    file: usize,
+    row: usize,
+}
+
+/// The places with the highest offsets.
+struct Latest {
+    places: BinaryHeap<Reverse<Place>>,
+    most: usize,
+    /// Whether there were more.
+    more: bool,
+}
+
+impl Latest {
+    fn new(most: usize) -> Self {
+        Self {
+            places: BinaryHeap::new(),
+            most,
+            more: false,
+        }
+    }
+
+    /// No event below this offset would be kept.
+    fn floor(&self) -> u64 {
+        match self.places.peek() {
+            Some(Reverse(least)) if self.places.len() == self.most => least.offset,
+            _ => 0,
+        }
+    }
+
+    fn add(&mut self, place: Place) {
+        if self.places.len() < self.most {
+            self.places.push(Reverse(place));
+            return;
+        }
+        self.more = true;
+        if let Some(mut least) = self.places.peek_mut()
+            && least.0 < place
+        {
+            *least = Reverse(place);
+        }
+    }
+
+    /// Ascending.
+    fn into_places(self) -> Vec<Place> {
+        let mut places: Vec<Place> = self.places.into_iter().map(|Reverse(p)| p).collect();
+        places.sort_unstable();
+        places
+    }
+}
+
 /// What terms say.
-#[derive(Default)]
 struct Known {
     answer: Answer,
-    /// Offsets of the latest events, as many as the page and one.
-    latest: BinaryHeap<Reverse<u64>>,
-    /// Offsets of the latest events that must be looked at.
-    unsure: BinaryHeap<Reverse<u64>>,
-    /// Whether there are more of these.
-    more_unsure: bool,
-    /// File, segment, latest offset and rows: where facets are counted.
+    /// The latest events, as many as the page and one.
+    latest: Latest,
+    /// The latest events that must be looked at.
+    unsure: Latest,
+    /// Latest offset, file, segment and rows: where facets are counted.
     rows: Vec<(u64, usize, usize, RowSet)>,
 }
 
-fn keep(heap: &mut BinaryHeap<Reverse<u64>>, offset: u64, most: usize) -> bool {
-    heap.push(Reverse(offset));
-    heap.len() > most && heap.pop().is_some()
+impl Known {
+    fn nothing(question: &Question) -> Self {
+        Self {
+            answer: Answer::default(),
+            latest: Latest::new(question.limit + 1),
+            unsure: Latest::new(question.most),
+            rows: Vec::new(),
+        }
+    }
 }
 
 impl Lake {
@@ -75,10 +134,10 @@ impl Lake {
                 // It is made anew by the next round of indexing; until then events are looked at.
                 tracing::warn!(%error, "an index is damaged");
                 let all = needed(&snapshot.files, question).cloned().collect();
-                (Known::default(), all)
+                (Known::nothing(question), all)
             }
         };
-        self.look(question, &snapshot, known, rest).await
+        self.look(question, &snapshot, &indexed, known, rest).await
     }
 
     /// The indexes that there are, and the data files without.
@@ -87,7 +146,7 @@ impl Lake {
         snapshot: &Arc<Snapshot>,
         question: &Question,
     ) -> Result<(Arc<Indexed>, Vec<DataFile>)> {
-        let folder = self.terms_folder();
+        let (lake_table, folder) = (self.table_folder().to_owned(), self.terms_folder());
         let version = self.terms().map(|terms| terms.version());
         let (snapshot, question) = (Arc::clone(snapshot), question.clone());
         blocking(move || {
@@ -108,11 +167,16 @@ impl Lake {
                         segments.push((entry.offsets.1, files.len(), i));
                     }
                 }
-                files.push((path, made));
+                files.push((file.clone(), path, made));
             }
             segments.sort_unstable_by_key(|(latest, _, _)| Reverse(*latest));
             let segments = segments.into_iter().map(|(_, f, s)| (f, s)).collect();
-            Ok((Arc::new(Indexed { files, segments }), rest))
+            let indexed = Indexed {
+                table: lake_table,
+                files,
+                segments,
+            };
+            Ok((Arc::new(indexed), rest))
         })
         .await
     }
@@ -122,28 +186,32 @@ impl Lake {
         &self,
         question: &Question,
         snapshot: &Arc<Snapshot>,
+        indexed: &Arc<Indexed>,
         known: Known,
         rest: Vec<DataFile>,
     ) -> Result<Answer> {
         let mut answer = known.answer;
         // Of what was left out it is known only that it is older than the oldest that was not.
-        let floor = match known.unsure.peek() {
-            Some(Reverse(oldest)) if known.more_unsure => *oldest,
-            _ => 0,
+        let left_out = known.unsure.more;
+        let floor = if left_out { known.unsure.floor() } else { 0 };
+        let mut unsure = Unsure {
+            places: known.unsure.into_places(),
+            files: rest,
+            read_to: question.below,
         };
-        let mut unsure = Unsure::new(known.unsure, rest, question.below);
         let mut found: Vec<StoredEvent> = Vec::new();
         let mut frontier = u64::MAX;
-        answer.complete = true;
-        loop {
-            let room = question
-                .most
-                .saturating_sub(answer.looked_at)
-                .clamp(1, PAGE);
-            let Some((events, down_to)) = unsure.next(self, question, snapshot, room).await? else {
+        answer.complete = !left_out;
+        while !unsure.is_empty() {
+            let room = question.most.saturating_sub(answer.looked_at);
+            if room == 0 {
+                answer.complete = false;
                 break;
-            };
-            frontier = down_to;
+            }
+            let events = unsure
+                .next(self, question, snapshot, indexed, room.min(PAGE))
+                .await?;
+            frontier = unsure.frontier();
             answer.looked_at += events.len();
             for (event, facets) in looked_at(question, events).await? {
                 answer.count(event.time, question.width, 1);
@@ -152,48 +220,109 @@ impl Lake {
             }
             found.sort_unstable_by_key(|event| Reverse(event.offset));
             found.truncate(question.limit + 1);
-            if answer.looked_at >= question.most && !unsure.is_empty() {
-                answer.complete = false;
-                break;
-            }
         }
-        answer.complete &= !known.more_unsure;
         if unsure.is_empty() {
             frontier = floor;
         }
         // What is beyond the frontier may hold events that stand before those that are known.
-        let mut page: BTreeSet<u64> = known.latest.into_iter().map(|Reverse(o)| o).collect();
-        page.extend(found.iter().map(|event| event.offset));
-        let page: Vec<u64> = page.into_iter().rev().filter(|o| *o >= frontier).collect();
+        let known = known.latest.into_places();
+        let offsets = known.iter().map(|place| place.offset);
+        let mut page: Vec<u64> = offsets.chain(found.iter().map(|e| e.offset)).collect();
+        page.retain(|offset| *offset >= frontier);
+        page.sort_unstable_by_key(|offset| Reverse(*offset));
         answer.next = if page.len() > question.limit {
             page.get(question.limit.saturating_sub(1)).copied()
         } else {
             (!answer.complete).then_some(frontier)
         };
-        let mut wanted: BTreeSet<u64> = page.into_iter().take(question.limit).collect();
-        found.retain(|event| wanted.remove(&event.offset));
-        if !wanted.is_empty() {
-            found.extend(self.at(question, wanted).await?);
-        }
+        page.truncate(question.limit);
+        let least = page.last().copied().unwrap_or(u64::MAX);
+        found.retain(|event| event.offset >= least);
+        let wanted: Vec<Place> = known.into_iter().filter(|p| p.offset >= least).collect();
+        found.extend(fetched(indexed, wanted).await?);
         found.sort_unstable_by_key(|event| Reverse(event.offset));
         answer.events = found;
         Ok(answer)
     }
+}
 
-    /// The events at these offsets, as far as they are there still.
-    async fn at(&self, question: &Question, offsets: BTreeSet<u64>) -> Result<Vec<StoredEvent>> {
-        let limit = offsets.len();
-        let filter = EventFilter {
-            from: Some(question.search.from),
-            to: Some(question.search.to),
-            at: Some(offsets),
-            ..EventFilter::default()
-        };
-        let scope = question.search.scope;
-        let page = self
-            .events_of(scope, &filter, Order::NewestFirst, None, limit)
-            .await?;
-        Ok(page.events)
+/// The events at these places, read on all processors.
+async fn fetched(indexed: &Arc<Indexed>, places: Vec<Place>) -> Result<Vec<StoredEvent>> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let indexed = Arc::clone(indexed);
+    let mut by_file: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for place in places {
+        by_file.entry(place.file).or_default().push(place.row);
+    }
+    blocking(move || {
+        let work: Vec<(usize, Vec<usize>)> = by_file.into_iter().collect();
+        let parts = on_all_processors(&work, |(file, rows)| {
+            let mut rows = rows.clone();
+            rows.sort_unstable();
+            let mut events = Vec::with_capacity(rows.len());
+            read_rows(&indexed.table, &indexed.files[*file].0, &rows, |batch| {
+                events.extend(stored_events(&batch)?);
+                Ok(())
+            })?;
+            Ok::<_, LakeError>(events)
+        })?;
+        Ok(parts.concat())
+    })
+    .await
+}
+
+/// Does each piece of work, the next one on whichever processor is free; the results in the order of the work.
+fn on_all_processors<W: Sync, T: Send, E: Send + From<Ended>>(
+    work: &[W],
+    each: impl Fn(&W) -> std::result::Result<T, E> + Sync,
+) -> std::result::Result<Vec<T>, E> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Relaxed);
+            let Some(one) = work.get(at) else {
+                return Ok::<Vec<(usize, T)>, E>(done);
+            };
+            done.push((at, each(one)?));
+        }
+    };
+    let mut all = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(work.len()))
+            .map(|_| scope.spawn(run))
+            .collect();
+        let mut all = run();
+        for other in others {
+            let other = other.join().unwrap_or_else(|_| Err(Ended.into()));
+            all = match (all, other) {
+                (Ok(mut all), Ok(other)) => {
+                    all.extend(other);
+                    Ok(all)
+                }
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+        }
+        all
+    })?;
+    all.sort_unstable_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, done)| done).collect())
+}
+
+/// A thread has ended before its work.
+struct Ended;
+
+impl From<Ended> for LakeError {
+    fn from(_: Ended) -> Self {
+        Self::Table("a thread ended".to_owned())
+    }
+}
+
+impl From<Ended> for Damaged {
+    fn from(_: Ended) -> Self {
+        Self("a thread ended".to_owned())
     }
 }
 
@@ -232,27 +361,13 @@ fn may_hold(entry: &Entry, question: &Question) -> bool {
 
 /// What the indexes say, asked on all processors.
 fn known(question: &Question, indexed: &Indexed) -> std::result::Result<Known, Damaged> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let next = AtomicUsize::new(0);
-    let all = Mutex::new(Known::default());
+    let all = Mutex::new(Known::nothing(question));
     let condition = Condition::All(vec![
         condition_of(&question.search),
         question.condition.clone(),
     ]);
-    thread::scope(|scope| {
-        let work = || {
-            while let Some((file, segment)) = indexed.segments.get(next.fetch_add(1, Relaxed)) {
-                one(question, &condition, indexed, (*file, *segment), &all)?;
-            }
-            Ok(())
-        };
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
-        for other in others {
-            let other = other.join();
-            done = done.and(other.unwrap_or_else(|_| Err(Damaged("it ended".to_owned()))));
-        }
-        done
+    on_all_processors(&indexed.segments, |at| {
+        one(question, &condition, indexed, *at, &all)
     })?;
     let mut known = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     facets(indexed, &mut known)?;
@@ -266,47 +381,62 @@ fn one(
     (file, at): (usize, usize),
     all: &Mutex<Known>,
 ) -> std::result::Result<(), Damaged> {
-    let (path, made) = &indexed.files[file];
+    let (_, path, made) = &indexed.files[file];
     let entry = &made.segments[at];
     let segment = Segment::open(Part::open(path, entry)?)?;
-    let mut verdict = condition.ask(&segment)?;
+    let Verdict { mut yes, mut maybe } = condition.ask(&segment)?;
     let unsure = segment.present(field::UNSURE)?;
-    verdict.yes.subtract(&unsure);
-    verdict.maybe.unite(&unsure);
-    if verdict.yes.is_empty() && verdict.maybe.is_empty() {
+    yes.subtract(&unsure);
+    maybe.unite(&unsure);
+    if yes.is_empty() && maybe.is_empty() {
         return Ok(());
     }
-    let times = segment.times()?;
     let span = question.search.from.0..question.search.to.0;
+    let times = segment.times()?;
     if !(span.contains(&entry.times.0) && span.contains(&entry.times.1)) {
         let outside = times.iter().enumerate().filter(|(_, t)| !span.contains(t));
         for (row, _) in outside {
-            verdict.yes.remove(row);
-            verdict.maybe.remove(row);
+            yes.remove(row);
+            maybe.remove(row);
+        }
+    }
+    // Rows of one bucket mostly stand together.
+    let mut buckets: Vec<(i64, u64)> = Vec::new();
+    for row in yes.iter() {
+        let bucket = times[row].div_euclid(question.width);
+        match buckets.last_mut() {
+            Some((last, events)) if *last == bucket => *events += 1,
+            _ => buckets.push((bucket, 1)),
         }
     }
     let offsets = segment.offsets()?;
-    let mut buckets: HashMap<i64, u64> = HashMap::new();
-    for row in verdict.yes.iter() {
-        let bucket = times[row].div_euclid(question.width);
-        *buckets.entry(bucket).or_default() += 1;
-    }
-    let latest = verdict.yes.iter().map(|row| offsets[row]).max();
+    let latest = yes.iter().map(|row| offsets[row]).max();
     let below = question.below.unwrap_or(u64::MAX);
+    let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
+    let place = |row: usize| Place {
+        offset: offsets[row],
+        file,
+        row: start.saturating_add(row),
+    };
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
     for (bucket, events) in buckets {
         let start = UnixMicros(bucket * question.width);
         all.answer.count(start, question.width, events);
     }
-    for row in verdict.yes.iter().filter(|row| offsets[*row] < below) {
-        keep(&mut all.latest, offsets[row], question.limit + 1);
+    let floor = all.latest.floor();
+    if latest.is_some_and(|latest| latest >= floor) {
+        let on_page = |row: &usize| (floor..below).contains(&offsets[*row]);
+        yes.iter()
+            .filter(on_page)
+            .for_each(|row| all.latest.add(place(row)));
     }
-    for row in verdict.maybe.iter().filter(|row| offsets[*row] < below) {
-        let dropped = keep(&mut all.unsure, offsets[row], question.most);
-        all.more_unsure |= dropped;
-    }
+    let below_page = |row: &usize| offsets[*row] < below;
+    maybe
+        .iter()
+        .filter(below_page)
+        .for_each(|row| all.unsure.add(place(row)));
     if let Some(latest) = latest {
-        all.rows.push((latest, file, at, verdict.yes));
+        all.rows.push((latest, file, at, yes));
         // Those with the latest events are enough.
         if all.rows.len() > 64 {
             all.rows
@@ -330,20 +460,15 @@ fn facets(indexed: &Indexed, known: &mut Known) -> std::result::Result<(), Damag
         if known.answer.faceted >= FACETED as u64 {
             break;
         }
-        let (path, made) = &indexed.files[file];
+        let (_, path, made) = &indexed.files[file];
         let segment = Segment::open(Part::open(path, &made.segments[at])?)?;
         for name in segment.field_names()? {
             let Some(facet) = facet_of(&name) else {
                 continue;
             };
             let values = known.answer.facets.entry(facet.to_owned()).or_default();
-            segment.each_term(&name, |value, having| {
-                let mut having = having.clone();
-                having.intersect(&rows);
-                match having.count() as u64 {
-                    0 => {}
-                    n => *values.entry(value.to_owned()).or_insert(0) += n,
-                }
+            segment.count_terms(&name, &rows, |value, events| {
+                *values.entry(value.to_owned()).or_insert(0) += events as u64;
             })?;
         }
         known.answer.faceted += rows.count() as u64;
@@ -355,110 +480,85 @@ fn facets(indexed: &Indexed, known: &mut Known) -> std::result::Result<(), Damag
 /// What must be looked at, the latest first: events of indexed files about which their terms are unsure, and the
 /// files without an index.
 struct Unsure {
-    /// Offsets, ascending.
-    offsets: Vec<u64>,
+    /// Ascending.
+    places: Vec<Place>,
     files: Vec<DataFile>,
     /// Events of the files from here on have been read.
     read_to: Option<u64>,
 }
 
 impl Unsure {
-    fn new(offsets: BinaryHeap<Reverse<u64>>, files: Vec<DataFile>, below: Option<u64>) -> Self {
-        let mut offsets: Vec<u64> = offsets.into_iter().map(|Reverse(o)| o).collect();
-        offsets.sort_unstable();
-        Self {
-            offsets,
-            files,
-            read_to: below,
-        }
-    }
-
     fn is_empty(&self) -> bool {
-        self.offsets.is_empty() && self.files.is_empty()
+        self.places.is_empty() && self.files.is_empty()
     }
 
-    /// The next events that the search looks for, at most `room`, and the offset down to which all have been given.
-    async fn next(
-        &mut self,
-        lake: &Lake,
-        question: &Question,
-        snapshot: &Arc<Snapshot>,
-        room: usize,
-    ) -> Result<Option<(Vec<StoredEvent>, u64)>> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let bound = self.read_to.unwrap_or(u64::MAX);
-        let above = self.offsets.last().is_some_and(|last| *last >= bound);
-        let events = if self.files.is_empty() || above {
-            let start = self.offsets.len().saturating_sub(room);
-            let mut wanted: BTreeSet<u64> = self.offsets.split_off(start).into_iter().collect();
-            // Not beyond what the files have been read to.
-            if !self.files.is_empty() {
-                let beyond: Vec<u64> = wanted.iter().copied().filter(|o| *o < bound).collect();
-                wanted.retain(|o| *o >= bound);
-                self.offsets.extend(beyond);
-            }
-            let mut events = lake.at(question, wanted).await?;
-            events.retain(|event| question.search.holds(event));
-            events
-        } else {
-            let cursor = self.read_to.map(|below| Cursor(below.to_string()));
-            let filter = EventFilter::of(&question.search);
-            let scope = question.search.scope;
-            let page = lake.page_of(
-                Arc::clone(snapshot),
-                Some(self.files.clone()),
-                scope,
-                &filter,
-                Order::NewestFirst,
-                cursor.as_ref(),
-                room,
-            );
-            let (events, more) = limited(page).await?;
-            self.read_to = events.last().map(|event| event.offset);
-            if !more {
-                self.files.clear();
-            }
-            events
-        };
+    /// The offset from which on all have been given.
+    fn frontier(&self) -> u64 {
         let of_files = if self.files.is_empty() {
             0
         } else {
             self.read_to.unwrap_or(u64::MAX)
         };
-        let of_offsets = self.offsets.last().map_or(0, |last| last + 1);
-        Ok(Some((events, of_files.max(of_offsets))))
+        of_files.max(self.places.last().map_or(0, |last| last.offset + 1))
+    }
+
+    /// The next events that the search looks for, at most `room`.
+    async fn next(
+        &mut self,
+        lake: &Lake,
+        question: &Question,
+        snapshot: &Arc<Snapshot>,
+        indexed: &Arc<Indexed>,
+        room: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        // Not beyond what the files have been read to.
+        let bound = if self.files.is_empty() {
+            0
+        } else {
+            self.read_to.unwrap_or(u64::MAX)
+        };
+        if self.places.last().is_some_and(|last| last.offset >= bound) {
+            let within = self.places.partition_point(|place| place.offset < bound);
+            let start = within.max(self.places.len().saturating_sub(room));
+            let mut events = fetched(indexed, self.places.split_off(start)).await?;
+            events.retain(|event| question.search.holds(event));
+            return Ok(events);
+        }
+        let cursor = self.read_to.map(|below| Cursor(below.to_string()));
+        let filter = EventFilter::of(&question.search);
+        let page = lake.page_of(
+            Arc::clone(snapshot),
+            Some(self.files.clone()),
+            question.search.scope,
+            &filter,
+            Order::NewestFirst,
+            cursor.as_ref(),
+            room,
+        );
+        let (events, more) = limited(page).await?;
+        self.read_to = events.last().map(|event| event.offset);
+        if !more {
+            self.files.clear();
+        }
+        Ok(events)
     }
 }
 
-/// The events that are found, looked at on all processors; the order stays.
+/// The events that are found, looked at on all processors.
 async fn looked_at(
     question: &Question,
     events: Vec<StoredEvent>,
 ) -> Result<Vec<(StoredEvent, Facets)>> {
+    const SHARE: usize = 500;
     let look = Arc::clone(&question.look);
     blocking(move || {
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = events.len().div_ceil(threads).max(1);
-        let found = thread::scope(|scope| {
-            let parts: Vec<_> = events
-                .chunks(share)
-                .map(|part| {
-                    let mut look = look();
-                    scope.spawn(move || {
-                        let found = part.iter().filter_map(|e| Some((e.clone(), look(e)?)));
-                        found.collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            parts
-                .into_iter()
-                .map(thread::ScopedJoinHandle::join)
-                .collect::<std::result::Result<Vec<_>, _>>()
-        });
-        let ended = |_| LakeError::Table("looking at events ended".to_owned());
-        Ok(found.map_err(ended)?.concat())
+        let shares: Vec<&[StoredEvent]> = events.chunks(SHARE).collect();
+        let parts = on_all_processors(&shares, |share| {
+            let mut look = look();
+            let found = share.iter().filter_map(|e| Some((e.clone(), look(e)?)));
+            Ok::<_, LakeError>(found.collect::<Vec<_>>())
+        })?;
+        Ok(parts.concat())
     })
     .await
 }

@@ -32,6 +32,8 @@ pub(super) struct Table {
 pub(super) struct Entry {
     at: u64,
     len: u64,
+    /// The place of its first row in the data file.
+    pub(super) start: u64,
     /// The first and the last time, both included.
     pub(super) times: (i64, i64),
     /// The first and the last offset, both included.
@@ -86,6 +88,7 @@ impl Writer {
         self.table.segments.push(Entry {
             at: self.at,
             len: bytes.len() as u64,
+            start: self.table.rows,
             times,
             offsets,
             tenants,
