@@ -6,6 +6,7 @@ mod bench;
 mod browser;
 mod corpus;
 mod docs;
+mod emulators;
 mod examples;
 mod postgres;
 mod process;

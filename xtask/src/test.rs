@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::emulators::Emulator;
 use crate::postgres::Postgres;
 use crate::process::{call, cargo, exists, root, target};
 use crate::radosgw::Radosgw;
@@ -98,6 +99,8 @@ fn tests(args: &Args) -> Result<()> {
     eprintln!("built in {:.0} s", built.elapsed().as_secs_f64());
     let postgres = Postgres::start()?;
     let objects = Radosgw::start()?;
+    let azure = Emulator::azure()?;
+    let google = Emulator::google()?;
     let mut command = cargo();
     command.args([
         "nextest",
@@ -117,6 +120,12 @@ fn tests(args: &Args) -> Result<()> {
     }
     if exists("prometheus") && exists("promtool") {
         command.env("SEALWRIGHT_TEST_REQUIRE_PROMETHEUS", "1");
+    }
+    if let Some(store) = &azure {
+        command.env("SEALWRIGHT_TEST_AZURE", store.url());
+    }
+    if let Some(store) = &google {
+        command.env("SEALWRIGHT_TEST_GCS", store.url());
     }
     let venv = target().join("venv-tlog/bin/tlog-tiles");
     if venv.is_file() {

@@ -438,10 +438,13 @@ fn dlp_offline(
         now: sealwright_core::SystemClock.now(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         key: home.map(|home| home.join(".local/state/sealwright/dlp-fingerprint.key")),
-        buckets: config.map(|config| {
-            let handle = tokio::runtime::Handle::current();
-            (crate::dlp::buckets(config), handle)
-        }),
+        buckets: match config {
+            None => None,
+            Some(config) => Some((
+                crate::dlp::buckets(config)?,
+                tokio::runtime::Handle::current(),
+            )),
+        },
         lake: config.map(crate::stored::open),
     };
     let mut output = sealwright_dlp::cli::Output {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use sealwright_config::Config;
 use sealwright_core::{Clock, SystemClock};
+use sealwright_dlp::service::bucket::blob::{BlobOptions, Blobs};
 use sealwright_dlp::service::bucket::folder::Folder;
 use sealwright_dlp::service::bucket::s3::{S3, S3Options};
-use sealwright_dlp::service::bucket::{Buckets, NoBuckets};
+use sealwright_dlp::service::bucket::{Buckets, NoBuckets, Stores};
 use sealwright_dlp::service::key::Seal;
 use sealwright_dlp::service::{Dlp, Parts};
 use sealwright_ledger::Ledger;
@@ -35,8 +36,28 @@ impl Seal for Ring {
     }
 }
 
-/// The object store of the configuration.
-pub(crate) fn buckets(config: &Config) -> Arc<dyn Buckets> {
+/// The object stores of the configuration.
+pub(crate) fn buckets(config: &Config) -> Result<Arc<dyn Buckets>> {
+    let settings = &config.dlp;
+    let mut stores = Stores::new(s3(config));
+    if !settings.azure_account.is_empty() {
+        let azure = Blobs::new(BlobOptions::Azure {
+            account: settings.azure_account.clone(),
+            access_key: settings.azure_access_key.expose().to_owned(),
+            endpoint: Some(settings.azure_endpoint.clone()).filter(|url| !url.is_empty()),
+        });
+        stores = stores.azure(Arc::new(azure.context("dlp.azure_account")?));
+    }
+    if !settings.gcs_service_account.is_empty() {
+        let google = Blobs::new(BlobOptions::Google {
+            service_account: settings.gcs_service_account.expose().to_owned(),
+        });
+        stores = stores.google(Arc::new(google.context("dlp.gcs_service_account")?));
+    }
+    Ok(Arc::new(stores))
+}
+
+fn s3(config: &Config) -> Arc<dyn Buckets> {
     let settings = &config.dlp;
     if settings.s3_access_key.is_empty() {
         if settings.folder.as_os_str().is_empty() {
@@ -65,7 +86,7 @@ pub(crate) fn service(
         store,
         ledger,
         clock,
-        buckets: buckets(config),
+        buckets: buckets(config)?,
         outbox,
         seal: Arc::new(Ring(crate::secrets::key_ring(config)?)),
         threads: config.dlp.threads as usize,

@@ -278,6 +278,14 @@ sections! {
         folder: PathBuf = "",
         /// The key of the store's key service (SSE-KMS) that a policy's `encrypt` writes objects with. The store's own keys (SSE-S3) when empty.
         s3_kms_key: String = "",
+        /// The Azure storage account whose containers are reached as az://CONTAINER. None when empty.
+        azure_account: String = "",
+        /// The access key of the storage account.
+        azure_access_key: Secret = "",
+        /// The URL of the account's blobs. Azure's own when empty.
+        azure_endpoint: String = "",
+        /// The key of the service account of Google Cloud whose buckets are reached as gs://BUCKET, as the JSON that Google gives. None when empty.
+        gcs_service_account: Secret = "",
         /// What happens to uploads through the gate while it gives no answer: `refuse`, or `pass` with a mark.
         gate_down: String = "refuse",
         /// Threads of a scan of a bucket.

@@ -9,7 +9,7 @@ use sealwright_jobs::{CatchUp, Job, JobError, JobSpec, RunContext, Schedule};
 use serde_json::{Value, json};
 
 use crate::model::finding::StoredFinding;
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, address};
 use crate::model::policy::{PolicyAction, PolicyMode, decide};
 use crate::model::treatment::TreatmentStep;
 use crate::service::treatment::NewTreatment;
@@ -77,7 +77,7 @@ impl Job for WeeklyScan {
         let scheduled: Vec<_> = places.into_iter().filter(|one| one.scheduled).collect();
         let total = i64::try_from(scheduled.len()).unwrap_or(i64::MAX);
         for (number, place) in (0..).zip(scheduled) {
-            let name = format!("s3://{}/{}", place.bucket, place.prefix);
+            let name = address(&place.bucket, &place.prefix);
             context.progress(number, Some(total), &name).await?;
             let scan = self
                 .dlp

@@ -62,7 +62,8 @@ pub(super) struct HeldVersion {
     key: String,
     /// The version.
     version: String,
-    /// `object-lock`: the store refuses to delete it. `tag-only`: a tag marks it, and only this program heeds it.
+    /// `object-lock`: the store refuses to delete it. `tag-only`: a tag marks it, and only this program heeds it. `ledger-only`: the
+    /// store can show nothing, and only the hold ledger of this program says so.
     protection: Protection,
     /// wanted, held, failed or released.
     state: String,

@@ -204,8 +204,8 @@ pub(super) async fn run(
                 output,
                 &json!({ "protected": done, "freed": freed }),
                 &format!(
-                    "{} versions are held by the store, {} only by a tag, {} are freed",
-                    done.object_lock, done.tag_only, freed
+                    "{} versions are held by the store, {} only by a tag, {} only by the ledger here, {} are freed",
+                    done.object_lock, done.tag_only, done.ledger_only, freed
                 ),
             )?;
             for why in &done.failed {

@@ -157,7 +157,7 @@ pub struct Machine {
     pub threads: usize,
     /// Where the key of fingerprints is kept when no `--key` is given.
     pub key: Option<PathBuf>,
-    /// The object store for `s3://` addresses, and the runtime to wait on; with [`Needs::Buckets`].
+    /// The object stores for addresses of buckets, and the runtime to wait on; with [`Needs::Buckets`].
     pub buckets: Option<(Arc<dyn Buckets>, tokio::runtime::Handle)>,
     /// Opens the stored events of a tenant, or of each; with [`Needs::Buckets`].
     pub lake: Option<OpenLake>,

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::state::{ACTOR, ALL, Services, show};
 use super::{Output, Result};
 use crate::model::finding::{PlaceId, ScanState};
+use crate::model::object::address;
 use crate::service::place::NewPlace;
 
 /// `dlp place …`
@@ -67,7 +68,7 @@ pub(super) async fn run(
                     vec![
                         one.id.to_string(),
                         services.slug(one.tenant),
-                        format!("s3://{}/{}", one.bucket, one.prefix),
+                        address(&one.bucket, &one.prefix),
                         one.quarantine.clone(),
                     ]
                 });

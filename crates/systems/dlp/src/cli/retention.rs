@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::state::{ACTOR, ALL, Person, Services, day, show};
 use super::{CliError, Output, Result};
-use crate::model::object::{NO_VERSION, ObjectId};
+use crate::model::object::{NO_VERSION, ObjectId, parse_address};
 use crate::model::plan::{ErasureId, ExceptionId, PlanId};
 use crate::store::retention::ExceptionRow;
 
@@ -101,7 +101,7 @@ pub enum RetentionCommand {
         /// The tenant
         #[arg(long)]
         tenant: String,
-        /// The object, as s3://BUCKET/KEY
+        /// The object, as s3://BUCKET/KEY, gs://BUCKET/KEY or az://CONTAINER/KEY
         object: String,
         /// The version, where the bucket keeps them
         #[arg(long, default_value = NO_VERSION)]
@@ -199,10 +199,11 @@ pub(super) async fn run(
             as_of,
         } => {
             let tenant = services.tenant(tenant)?;
-            let (bucket, key) = object
-                .strip_prefix("s3://")
-                .and_then(|rest| rest.split_once('/'))
-                .ok_or_else(|| CliError::Usage("give the object as s3://BUCKET/KEY".to_owned()))?;
+            let (bucket, key) = parse_address(object)
+                .filter(|(_, key)| !key.is_empty())
+                .ok_or_else(|| {
+                    CliError::Usage("give the object by its address: s3://BUCKET/KEY".to_owned())
+                })?;
             let object = ObjectId::new(bucket, key, version);
             let judged = service.why(tenant, &object, as_of.unwrap_or(now)).await?;
             show(

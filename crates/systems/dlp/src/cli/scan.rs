@@ -14,6 +14,7 @@ use sealwright_scan::report::{self, Coverage};
 use sealwright_scan::{Finding, Options, Scanner, preview};
 
 use super::{CliError, Form, Machine, Output, Result};
+use crate::model::object::parse_address;
 use crate::model::{AllowList, Baseline};
 use crate::service::bucket::Walk;
 use crate::service::files::{self, Body, Commit, Effort, Event, Item, Progress};
@@ -29,7 +30,8 @@ const MOST_SARIF: usize = 200_000;
 /// `dlp scan`
 #[derive(Debug, Clone, Args)]
 pub struct ScanArgs {
-    /// Files, folders, `-` for standard input, s3://BUCKET/PREFIX, postgres://HOST/DATABASE[#SCHEMA[.TABLE]],
+    /// Files, folders, `-` for standard input, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
+    /// az://CONTAINER/PREFIX, postgres://HOST/DATABASE[#SCHEMA[.TABLE]],
     /// lake:[TENANT]; repositories with --git
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -268,7 +270,7 @@ fn same(path: &str, name: &str) -> bool {
 /// Whether a path is the address of a bucket, a database or the lake.
 pub(super) fn is_remote(path: &std::path::Path) -> bool {
     let text = path.to_string_lossy();
-    text.starts_with("s3://") || text.starts_with(LAKE) || table::is_address(&text)
+    parse_address(&text).is_some() || text.starts_with(LAKE) || table::is_address(&text)
 }
 
 /// How the address of the lake begins.
@@ -313,8 +315,9 @@ fn elsewhere(
             })));
             continue;
         }
-        let walk = Walk::new(buckets, handle, &text, args.versions)
-            .ok_or_else(|| CliError::Usage(format!("{text}: give s3://BUCKET/PREFIX")))?;
+        let walk = Walk::new(buckets, handle, &text, args.versions).ok_or_else(|| {
+            wrong("give s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX".to_owned())
+        })?;
         all.push(Box::new(walk));
     }
     Ok(Box::new(all.into_iter().flatten()))

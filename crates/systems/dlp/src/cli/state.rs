@@ -8,6 +8,7 @@ use sealwright_core::{TenantId, TenantScope, UnixMicros};
 use serde_json::{Value, json};
 
 use super::{CliError, Output, Result};
+use crate::model::object::address;
 use crate::service::Dlp;
 use crate::store::finding::FindingFilter;
 
@@ -115,7 +116,7 @@ pub(super) async fn findings(services: &Services, output: &mut Output<'_>) -> Re
             vec![
                 one.severity.as_str().to_owned(),
                 one.detector.clone(),
-                format!("s3://{}/{}", one.object.bucket, one.object.key),
+                address(&one.object.bucket, &one.object.key),
                 format!("{}:{}", one.line, one.column),
                 services.slug(one.tenant),
             ]

@@ -252,11 +252,13 @@ pub enum Protection {
     ObjectLock,
     /// A tag marks it; the store would delete it for anybody else who may.
     TagOnly,
+    /// Nothing in the store shows it; only the hold ledger of this program says so.
+    LedgerOnly,
 }
 
 impl Protection {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::ObjectLock, Self::TagOnly];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ObjectLock, Self::TagOnly, Self::LedgerOnly];
 
     /// The name.
     #[must_use]
@@ -264,6 +266,7 @@ impl Protection {
         match self {
             Self::ObjectLock => "object-lock",
             Self::TagOnly => "tag-only",
+            Self::LedgerOnly => "ledger-only",
         }
     }
 }

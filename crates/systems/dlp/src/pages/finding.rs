@@ -15,6 +15,7 @@ use sealwright_web::{Crumb, Markup, Page};
 use super::visit::{Answer, Visit, shown};
 use super::{act, detector};
 use crate::model::finding::{FindingId, FindingState, StoredFinding};
+use crate::model::object::address;
 use crate::model::policy;
 use crate::service::DlpError;
 use crate::service::finding::FindingDecision;
@@ -112,7 +113,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
         table.push(Row::new(vec![
             Cell::badge(&detector::badge(one.severity)),
             Cell::link(&one.title, &format!("/console/dlp/findings/{}", one.id)),
-            Cell::text(&format!("s3://{}/{}", one.object.bucket, one.object.key)),
+            Cell::text(&address(&one.object.bucket, &one.object.key)),
             Cell::text(&place(one)),
             Cell::integer(one.confidence),
             Cell::text(&format!("{}, {}", one.action, one.mode)),

@@ -221,6 +221,7 @@ pub(super) async fn show(visit: Visit, Path(text): Path<String>) -> Answer {
         let protection = match row.protection {
             Protection::ObjectLock => "the store itself (legal hold)",
             Protection::TagOnly => "a tag only: others may delete it",
+            Protection::LedgerOnly => "this program's ledger only: others may delete it",
         };
         let tone = match row.state.as_str() {
             "held" => Tone::Good,

@@ -7,7 +7,7 @@ use sealwright_web::{Crumb, Markup, Page, format};
 
 use super::visit::{Answer, Visit};
 use crate::model::finding::{Outcome, ScanState};
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, address};
 
 /// Rows of a page.
 const ROWS: u32 = 100;
@@ -66,7 +66,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
             Cell::time(scan.started_at.timestamp(), &TimeZone::UTC),
             Cell::text(&place.map_or_else(
                 || scan.place.to_string(),
-                |place| format!("s3://{}/{}", place.bucket, place.prefix),
+                |place| address(&place.bucket, &place.prefix),
             )),
             Cell::text(&visit.slug(scan.tenant)),
             state,
@@ -94,7 +94,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
     );
     for place in &places {
         registered.push(Row::new(vec![
-            Cell::text(&format!("s3://{}/{}", place.bucket, place.prefix)),
+            Cell::text(&address(&place.bucket, &place.prefix)),
             Cell::text(&visit.slug(place.tenant)),
             Cell::text(if place.quarantine.is_empty() {
                 "nowhere"

@@ -63,6 +63,8 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// They come from somewhere else.
     Stream(Box<dyn Read + Send>),
+    /// They come from somewhere else, and so many are said to come.
+    Sized(Box<dyn Read + Send>, u64),
     /// Nowhere: it could not be reached.
     Missing(String),
     /// There is nothing to look at; it only keeps its place in the order.
@@ -300,14 +302,15 @@ impl<N: Clone + Send> Worker<'_, N> {
                 let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
                 Ok(self.whole(index, item, report))
             }
-            Body::Stdin => self.stream(index, item, &mut io::stdin().lock()),
-            Body::Stream(mut from) => self.stream(index, item, &mut from),
+            Body::Stdin => self.stream(index, item, &mut io::stdin().lock(), None),
+            Body::Stream(mut from) => self.stream(index, item, &mut from, None),
+            Body::Sized(mut from, bytes) => self.stream(index, item, &mut from, Some(bytes)),
             Body::File(path) => {
                 let about = path.metadata()?;
                 if !about.is_file() {
                     return Err(io::Error::other("not a regular file"));
                 }
-                self.stream(index, item, &mut File::open(path)?)
+                self.stream(index, item, &mut File::open(path)?, Some(about.len()))
             }
         }
     }
@@ -336,7 +339,13 @@ impl<N: Clone + Send> Worker<'_, N> {
         Ok(false)
     }
 
-    fn stream(&self, index: u64, item: &Item<N>, from: &mut dyn Read) -> io::Result<Report> {
+    fn stream(
+        &self,
+        index: u64,
+        item: &Item<N>,
+        from: &mut dyn Read,
+        said: Option<u64>,
+    ) -> io::Result<Report> {
         let mut bytes = Vec::new();
         if self.fill(from, &mut bytes, self.effort.text)? {
             let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
@@ -347,7 +356,9 @@ impl<N: Clone + Send> Worker<'_, N> {
             return self.chunks(index, item, bytes, from, kind, Outcome::Scanned);
         }
         let _alone = lock(self.large);
-        if self.fill(from, &mut bytes, self.effort.document)? {
+        // What is known to be too large is not held in memory to find that out.
+        let small = said.is_none_or(|bytes| bytes <= self.effort.document as u64);
+        if small && self.fill(from, &mut bytes, self.effort.document)? {
             let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
             return Ok(self.whole(index, item, report));
         }

@@ -242,11 +242,12 @@ impl GateService {
         let handle = tokio::runtime::Handle::current();
         let remote = Remote::new(Arc::clone(buckets), object.clone(), handle);
         let name: Arc<str> = given.name.into();
+        let size = given.size;
         let looked = tokio::task::spawn_blocking(move || {
             let item = Item {
                 name,
                 note: (),
-                body: Body::Stream(Box::new(remote)),
+                body: Body::Sized(Box::new(remote), size),
             };
             let (mut findings, mut outcome) = (Vec::new(), None);
             let items = std::iter::once(item);

@@ -55,6 +55,8 @@ pub struct Protected {
     pub object_lock: u64,
     /// Versions that only a tag marks.
     pub tag_only: u64,
+    /// Versions that only the hold ledger knows of.
+    pub ledger_only: u64,
     /// Versions that could not be protected, with the reason.
     pub failed: Vec<String>,
 }
@@ -449,12 +451,15 @@ impl HoldService {
     ) -> Result<(), DlpError> {
         let protection = if object_lock {
             Protection::ObjectLock
-        } else {
+        } else if self.buckets.limits(&facts.id.bucket).tags {
             Protection::TagOnly
+        } else {
+            Protection::LedgerOnly
         };
         let result = match protection {
             Protection::ObjectLock => self.lock(&facts.id, true).await,
             Protection::TagOnly => self.tag(&facts.id, true).await,
+            Protection::LedgerOnly => Ok(()),
         };
         let (state, problem) = match &result {
             Ok(()) => ("held", String::new()),
@@ -464,6 +469,7 @@ impl HoldService {
             (Err(error), _) => done.failed.push(format!("{}: {error}", facts.id)),
             (Ok(()), Protection::ObjectLock) => done.object_lock += 1,
             (Ok(()), Protection::TagOnly) => done.tag_only += 1,
+            (Ok(()), Protection::LedgerOnly) => done.ledger_only += 1,
         }
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
@@ -566,6 +572,7 @@ impl HoldService {
                 let result = match row.protection {
                     Protection::ObjectLock => self.lock(&row.object, false).await,
                     Protection::TagOnly => self.tag(&row.object, false).await,
+                    Protection::LedgerOnly => Ok(()),
                 };
                 if let Err(error) = result {
                     tracing::warn!(%error, "a hold could not be taken away; it stays");

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::DlpError;
 use crate::model::finding::{Place, PlaceId};
+use crate::model::object::kind_of;
 use crate::store::place as rows;
 
 /// Keeps places.
@@ -69,6 +70,7 @@ impl PlaceService {
     /// [`DlpError::Invalid`], [`DlpError::Conflict`].
     pub async fn add(&self, new: NewPlace, actor: &str) -> Result<Place, DlpError> {
         let name = |text: &str| {
+            let text = text.strip_prefix(kind_of(text)).unwrap_or(text);
             !text.is_empty() && text.len() <= 255 && !text.contains(['/', '?', '#', '%', ' '])
         };
         if !name(&new.bucket) {
@@ -79,6 +81,12 @@ impl PlaceService {
         if !new.quarantine.is_empty() && (!name(&new.quarantine) || new.quarantine == new.bucket) {
             return Err(DlpError::Invalid(
                 "`quarantine` must be the name of another bucket".to_owned(),
+            ));
+        }
+        if !new.quarantine.is_empty() && kind_of(&new.quarantine) != kind_of(&new.bucket) {
+            return Err(DlpError::Invalid(
+                "`quarantine` must be a bucket of the same kind: objects are not copied between kinds of stores"
+                    .to_owned(),
             ));
         }
         if new.prefix.len() > 1_024 {

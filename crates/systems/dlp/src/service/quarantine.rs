@@ -15,7 +15,7 @@ use super::bucket::{BucketError, Buckets, Tags};
 use super::hold::{Deleted, HoldService, Protected};
 use super::{DlpError, tell};
 use crate::model::finding::Place;
-use crate::model::object::{Facts, ObjectId, TAG_HELD};
+use crate::model::object::{Facts, ObjectId, TAG_HELD, address};
 use crate::model::quarantine::{Quarantine, QuarantineId, QuarantineStep, TAG_QUARANTINE};
 use crate::store::quarantine as rows;
 
@@ -97,8 +97,8 @@ impl QuarantineService {
     ) -> Result<Quarantine, DlpError> {
         if place.quarantine.is_empty() {
             return Err(DlpError::Invalid(format!(
-                "the place s3://{}/{} has no quarantine bucket",
-                place.bucket, place.prefix
+                "the place {} has no quarantine bucket",
+                address(&place.bucket, &place.prefix)
             )));
         }
         let head = self
@@ -326,6 +326,10 @@ impl QuarantineService {
                 self.same(&one.source, &one.etag).await?;
                 let mut tags = one.tags.clone();
                 tags.remove(TAG_HELD);
+                if !self.buckets.limits(&one.copy.bucket).tags {
+                    // What cannot be marked afterwards is written with the mark.
+                    tags.insert(TAG_QUARANTINE.to_owned(), one.id.to_string());
+                }
                 let copy = self
                     .buckets
                     .copy(&one.source, &one.copy.bucket, &one.copy.key, &tags)
@@ -349,7 +353,9 @@ impl QuarantineService {
                 let mut tags = one.tags.clone();
                 tags.remove(TAG_HELD);
                 tags.insert(TAG_QUARANTINE.to_owned(), one.id.to_string());
-                self.buckets.set_tags(&one.copy, &tags).await?;
+                if self.buckets.limits(&one.copy.bucket).tags {
+                    self.buckets.set_tags(&one.copy, &tags).await?;
+                }
                 self.carry_holds(one, &one.source.clone(), &one.copy.clone(), actor)
                     .await?;
                 one.step = QuarantineStep::Restricted;

@@ -22,6 +22,10 @@ use crate::model::retention::{
 };
 use crate::store::retention::{self as rows, ExceptionRow, RestoreRow};
 
+/// Why nothing is erased where a deletion is not known to be final.
+const NOT_ERASED: &str = "it may keep what is deleted (soft delete, older versions) where that is not seen from here, so \
+                          nothing is erased";
+
 /// Lines of one plan.
 const MOST_ITEMS: usize = 200_000;
 /// Lines in one transaction.
@@ -188,7 +192,12 @@ impl RetentionService {
         let about = Circumstances {
             now: at,
             latest_seen: latest,
-            held: self.holds.held(facts).await,
+            held: match self.holds.held(facts).await {
+                Held::No if !self.buckets.limits(&facts.id.bucket).erasure => {
+                    Held::Store(NOT_ERASED.to_owned())
+                }
+                held => held,
+            },
             exception,
             erasure,
             noticed: rows::told(&self.store, &facts.id).await?,

@@ -23,7 +23,7 @@ use crate::model::finding::{
     Counts, Covered, FindingId, FindingState, Outcome, Place, PlaceId, Scan, ScanId, ScanState,
     StoredFinding,
 };
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, address};
 use crate::model::policy::{Policy, decide};
 use crate::store::{finding as findings, policy as policies, scan as rows};
 
@@ -275,14 +275,17 @@ impl Pages<'_> {
             } else {
                 self.unchanged(&listed).await?.then_some(Known::Unchanged)
             };
-            let name = format!("s3://{}/{}", listed.id.bucket, listed.id.key).into();
+            let name = address(&listed.id.bucket, &listed.id.key).into();
             let body = match known {
                 Some(_) => Body::Skip,
-                None => Body::Stream(Box::new(Remote::new(
-                    Arc::clone(&self.service.buckets),
-                    listed.id.clone(),
-                    self.handle.clone(),
-                ))),
+                None => {
+                    let remote = Remote::new(
+                        Arc::clone(&self.service.buckets),
+                        listed.id.clone(),
+                        self.handle.clone(),
+                    );
+                    Body::Sized(Box::new(remote), listed.size)
+                }
             };
             self.waiting.push_back(Item {
                 name,

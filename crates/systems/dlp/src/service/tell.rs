@@ -9,7 +9,7 @@ use sealwright_scan::Severity;
 
 use super::gate::Upload;
 use crate::model::finding::{Scan, StoredFinding};
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, address};
 use crate::model::policy::{PolicyMode, SEVERITIES};
 use crate::model::quarantine::Quarantine;
 use crate::model::treatment::{Treatment, TreatmentStep};
@@ -48,11 +48,10 @@ pub(crate) fn found(findings: &[&StoredFinding]) -> Option<Message> {
         .find(|one| findings.iter().any(|finding| finding.severity == *one))?;
     let object = &first.object;
     let title = format!(
-        "{} finding{} in s3://{}/{}",
+        "{} finding{} in {}",
         findings.len(),
         if findings.len() == 1 { "" } else { "s" },
-        object.bucket,
-        object.key
+        address(&object.bucket, &object.key),
     );
     let acts = findings.iter().find(|one| one.severity == worst)?;
     let policy = match acts.mode {
@@ -102,8 +101,9 @@ pub(crate) fn scan_stopped(scan: &Scan) -> Message {
 /// An object was taken away, or came back.
 pub(crate) fn quarantined(one: &Quarantine) -> Message {
     let title = format!(
-        "s3://{}/{} is {}",
-        one.source.bucket, one.source.key, one.step
+        "{} is {}",
+        address(&one.source.bucket, &one.source.key),
+        one.step
     );
     Message::new("dlp.quarantine", Told::Warning, &title)
         .for_tenant(one.tenant)
@@ -121,8 +121,10 @@ pub(crate) fn treated(one: &Treatment) -> Message {
         Told::Info
     };
     let title = format!(
-        "s3://{}/{}: {} {}",
-        one.source.bucket, one.source.key, one.action, one.step
+        "{}: {} {}",
+        address(&one.source.bucket, &one.source.key),
+        one.action,
+        one.step
     );
     Message::new("dlp.treatment", told, &title)
         .for_tenant(one.tenant)
@@ -166,8 +168,8 @@ pub(crate) fn unanswered(tenant: TenantId, hour: i64, why: &str) -> Message {
 /// Something that is held could not be protected in the store.
 pub(crate) fn unprotected(tenant: TenantId, object: &ObjectId, why: &str) -> Message {
     let title = format!(
-        "the store does not protect what is held: s3://{}/{}",
-        object.bucket, object.key
+        "the store does not protect what is held: {}",
+        address(&object.bucket, &object.key)
     );
     Message::new("dlp.hold", Told::Error, &title)
         .about(tenant)

@@ -8,6 +8,8 @@
 
 mod chance;
 mod cli;
+mod conformance;
+mod emulators;
 mod holds;
 mod interleave;
 mod judgement;

@@ -23,6 +23,8 @@ pub(crate) struct Object {
     pub(crate) locked: Option<(LockMode, UnixMicros)>,
     pub(crate) marker: bool,
     pub(crate) encrypted: bool,
+    /// Media type and headers.
+    pub(crate) told: (Option<String>, BTreeMap<String, String>),
 }
 
 #[derive(Debug, Default)]
@@ -135,6 +137,7 @@ impl Memory {
             locked: None,
             marker,
             encrypted: false,
+            told: Default::default(),
         };
         let all = place.keys.entry(key.to_owned()).or_default();
         if !place.versions {
@@ -285,8 +288,8 @@ impl Buckets for Memory {
                 legal_hold: one.legal_hold,
                 locked: one.locked,
                 encryption: one.encrypted.then(|| "AES256".to_owned()),
-                content_type: None,
-                headers: BTreeMap::new(),
+                content_type: one.told.0,
+                headers: one.told.1,
                 metadata: BTreeMap::new(),
             }))
         })
@@ -322,7 +325,10 @@ impl Buckets for Memory {
             {
                 return Err(BucketError::Changed(over.to_string()));
             }
-            Ok(this.add(&over.bucket, &over.key, body, tags.clone(), false))
+            let id = this.add(&over.bucket, &over.key, body, tags.clone(), false);
+            let told = (head.content_type.clone(), head.headers.clone());
+            this.change(&id, |one| one.told = told)?;
+            Ok(id)
         })
     }
 
@@ -354,7 +360,11 @@ impl Buckets for Memory {
     ) -> Result<ObjectId> {
         self.call("put", |this| {
             let id = this.add(bucket, key, body, tags.clone(), false);
-            this.change(&id, |one| one.encrypted = about.encrypted)?;
+            let told = (about.content_type.clone(), about.headers.clone());
+            this.change(&id, |one| {
+                one.encrypted = about.encrypted;
+                one.told = told;
+            })?;
             Ok(id)
         })
     }
@@ -426,7 +436,9 @@ impl Buckets for Memory {
                 .object(from)
                 .filter(|one| !one.marker)
                 .ok_or_else(|| BucketError::Missing(from.to_string()))?;
-            Ok(this.add(bucket, key, one.body, tags.clone(), false))
+            let id = this.add(bucket, key, one.body, tags.clone(), false);
+            this.change(&id, |copy| copy.told = one.told)?;
+            Ok(id)
         })
     }
 

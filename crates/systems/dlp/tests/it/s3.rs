@@ -68,45 +68,9 @@ pub(crate) async fn bucket(s3: &S3, name: &str, lock: bool) {
     }
 }
 
-async fn text(s3: &S3, id: &ObjectId) -> String {
+pub(crate) async fn text(s3: &S3, id: &ObjectId) -> String {
     let pieces: Vec<Bytes> = s3.get(id).await.unwrap().try_collect().await.unwrap();
     String::from_utf8(pieces.concat()).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_store_does_what_the_trait_says() {
-    let Some((s3, run)) = store() else { return };
-    let (plain, locked) = (format!("plain-{run}"), format!("locked-{run}"));
-    bucket(&s3, &plain, false).await;
-    bucket(&s3, &locked, true).await;
-    assert!(s3.abilities(&locked).await.unwrap().object_lock);
-    let abilities = s3.abilities(&plain).await.unwrap();
-    assert!(abilities.versions && !abilities.object_lock);
-    for key in ["a b+c.txt", "größe/日本 %41&=?.txt", "empty"] {
-        let body = if key == "empty" { "" } else { key };
-        let tags: Tags = [("team".to_owned(), "red & blue+".to_owned())].into();
-        let id = s3.put(&plain, key, Bytes::from(body), &tags).await.unwrap();
-        assert_eq!(text(&s3, &id).await, body);
-        assert_eq!(s3.tags(&id).await.unwrap(), tags, "{key}");
-        let copy = s3.copy(&id, &locked, key, &tags).await.unwrap();
-        assert_eq!(text(&s3, &copy).await, body, "{key}");
-        assert_eq!(s3.tags(&copy).await.unwrap(), tags, "{key}");
-    }
-    let id = s3
-        .put(&locked, "held", Bytes::from("x"), &Tags::new())
-        .await
-        .unwrap();
-    s3.set_legal_hold(&id, true).await.unwrap();
-    assert!(s3.head(&id).await.unwrap().unwrap().legal_hold);
-    assert!(matches!(
-        s3.delete(&id).await,
-        Err(BucketError::Refused { .. })
-    ));
-    assert!(s3.head(&id).await.unwrap().is_some());
-    s3.set_legal_hold(&id, false).await.unwrap();
-    s3.delete(&id).await.unwrap();
-    assert_eq!(s3.head(&id).await.unwrap(), None);
-    assert!(s3.list("absent-bucket", "", None).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,10 @@
 //! Buckets: what this system needs of an object store, in S3's words.
 
+pub mod blob;
 pub mod folder;
 mod none;
 pub mod s3;
+mod stores;
 pub(crate) mod walk;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use futures::stream::BoxStream;
 use sealwright_core::UnixMicros;
 
 pub use none::NoBuckets;
+pub use stores::Stores;
 pub use walk::Walk;
 
 use crate::model::object::ObjectId;
@@ -62,6 +65,15 @@ pub struct Abilities {
     pub versions: bool,
     /// Object Lock is on, so that the store itself protects what is held.
     pub object_lock: bool,
+}
+
+/// What a kind of store can, whatever the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindLimits {
+    /// Tags of what is there can be changed.
+    pub tags: bool,
+    /// What is deleted is known to be gone: no copies are kept that cannot be seen.
+    pub erasure: bool,
 }
 
 /// A version in a listing.
@@ -178,6 +190,14 @@ pub type Tags = BTreeMap<String, String>;
 /// "no hold", "not there" or "done".
 #[async_trait]
 pub trait Buckets: Send + Sync + std::fmt::Debug {
+    /// What stores of this bucket's kind can.
+    fn limits(&self, _bucket: &str) -> KindLimits {
+        KindLimits {
+            tags: true,
+            erasure: true,
+        }
+    }
+
     /// What a bucket can do.
     async fn abilities(&self, bucket: &str) -> Result<Abilities>;
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{
     Abilities, BucketError, Buckets, Chunks, Description, Head, Listing, Parts, Place, Result, Tags,
 };
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, address};
 
 /// What stands in the place of a store where none is configured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,7 +15,8 @@ pub struct NoBuckets;
 fn none<T>(what: impl std::fmt::Display) -> Result<T> {
     Err(BucketError::Unable {
         what: what.to_string(),
-        why: "no object store is configured; set dlp.s3_access_key and dlp.s3_secret_key"
+        why: "no store of this kind is configured: dlp.s3_access_key for s3://, dlp.azure_account for az://, \
+              dlp.gcs_service_account for gs://"
             .to_owned(),
     })
 }
@@ -23,11 +24,11 @@ fn none<T>(what: impl std::fmt::Display) -> Result<T> {
 #[async_trait]
 impl Buckets for NoBuckets {
     async fn abilities(&self, bucket: &str) -> Result<Abilities> {
-        none(format!("s3://{bucket}"))
+        none(address(bucket, ""))
     }
 
     async fn list(&self, bucket: &str, _prefix: &str, _from: Option<&Place>) -> Result<Listing> {
-        none(format!("s3://{bucket}"))
+        none(address(bucket, ""))
     }
 
     async fn head(&self, id: &ObjectId) -> Result<Option<Head>> {
@@ -39,7 +40,7 @@ impl Buckets for NoBuckets {
     }
 
     async fn put(&self, bucket: &str, key: &str, _body: Bytes, _tags: &Tags) -> Result<ObjectId> {
-        none(format!("s3://{bucket}/{key}"))
+        none(address(bucket, key))
     }
 
     async fn replace(
@@ -70,7 +71,7 @@ impl Buckets for NoBuckets {
         _tags: &Tags,
         _about: &Description,
     ) -> Result<ObjectId> {
-        none(format!("s3://{bucket}/{key}"))
+        none(address(bucket, key))
     }
 
     async fn begin_parts(
@@ -80,19 +81,19 @@ impl Buckets for NoBuckets {
         _tags: &Tags,
         _about: &Description,
     ) -> Result<String> {
-        none(format!("s3://{bucket}/{key}"))
+        none(address(bucket, key))
     }
 
     async fn put_part(&self, parts: &Parts<'_>, _number: i32, _body: Bytes) -> Result<String> {
-        none(format!("s3://{}/{}", parts.bucket, parts.key))
+        none(address(parts.bucket, parts.key))
     }
 
     async fn finish_parts(&self, parts: &Parts<'_>, _list: &[(i32, String)]) -> Result<ObjectId> {
-        none(format!("s3://{}/{}", parts.bucket, parts.key))
+        none(address(parts.bucket, parts.key))
     }
 
     async fn drop_parts(&self, parts: &Parts<'_>) -> Result<()> {
-        none(format!("s3://{}/{}", parts.bucket, parts.key))
+        none(address(parts.bucket, parts.key))
     }
 
     async fn copy(

@@ -233,7 +233,7 @@ fn micros(time: Option<&aws_sdk_s3::primitives::DateTime>) -> UnixMicros {
     })
 }
 
-fn bare(etag: Option<&str>) -> String {
+pub(super) fn bare(etag: Option<&str>) -> String {
     etag.unwrap_or_default().trim_matches('"').to_owned()
 }
 
@@ -242,7 +242,7 @@ fn version(id: &ObjectId) -> Option<String> {
 }
 
 /// Percent-encodes what a header or a query cannot carry as it is.
-fn encode(text: &str, keep: &[u8]) -> String {
+pub(super) fn encode(text: &str, keep: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || keep.contains(&byte) {

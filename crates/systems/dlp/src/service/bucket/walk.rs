@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
 use super::{Buckets, Chunks, Place};
-use crate::model::object::ObjectId;
+use crate::model::object::{ObjectId, address, parse_address};
 use crate::service::files::{Body, Item, Origin};
 
 /// A version's bytes; the store is asked at the first read.
@@ -55,7 +55,7 @@ impl Read for Remote {
     }
 }
 
-/// The objects under `s3://bucket/prefix`, in the order of the listing.
+/// The objects under the address of a bucket, in the order of the listing.
 pub struct Walk {
     buckets: Arc<dyn Buckets>,
     handle: Handle,
@@ -67,7 +67,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Begins at `s3://bucket/prefix`; with `versions` older versions come too. It waits on `handle`, so it must
+    /// Begins at `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`; with `versions` older versions
     /// not be used from one of the runtime's own threads. `None` when the address is no bucket's.
     #[must_use]
     pub fn new(
@@ -76,11 +76,7 @@ impl Walk {
         address: &str,
         versions: bool,
     ) -> Option<Self> {
-        let rest = address.strip_prefix("s3://")?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return None;
-        }
+        let (bucket, prefix) = parse_address(address)?;
         Some(Self {
             buckets,
             handle,
@@ -100,15 +96,16 @@ impl Walk {
                 continue;
             }
             let name = if listed.latest {
-                format!("s3://{}/{}", listed.id.bucket, listed.id.key)
+                address(&listed.id.bucket, &listed.id.key)
             } else {
                 listed.id.to_string()
             };
+            let size = listed.size;
             let remote = Remote::new(Arc::clone(&self.buckets), listed.id, handle.clone());
             self.waiting.push_back(Item {
                 name: name.into(),
                 note: None,
-                body: Body::Stream(Box::new(remote)),
+                body: Body::Sized(Box::new(remote), size),
             });
         }
         self.next = page.next.map(Some);
@@ -124,7 +121,7 @@ impl Iterator for Walk {
             let from = self.next.take()?;
             if let Err(error) = self.page(from.as_ref()) {
                 return Some(Item {
-                    name: format!("s3://{}/{}", self.bucket, self.prefix).into(),
+                    name: address(&self.bucket, &self.prefix).into(),
                     note: None,
                     body: Body::Missing(error.to_string()),
                 });
