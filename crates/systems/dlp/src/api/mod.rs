@@ -5,6 +5,7 @@ mod finding;
 mod gate;
 mod hold;
 mod input;
+mod parts;
 mod place;
 mod policy;
 mod quarantine;

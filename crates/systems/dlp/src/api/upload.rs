@@ -15,8 +15,9 @@ use sealwright_access::{Action, Principal};
 use sealwright_core::Problem;
 
 use super::DlpApi;
+use super::parts::{answer, listed};
 use crate::service::bucket::Tags;
-use crate::service::upload::{MOST_PARTS, NewUpload, Taken};
+use crate::service::upload::{NewUpload, Taken};
 
 /// The route, to be merged beside [`super::router`]. It is not part of the OpenAPI document: S3 describes it.
 pub fn proxy() -> Router<DlpApi> {
@@ -225,81 +226,9 @@ async fn abort(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn answer(name: &str, fields: &[(&str, &str)]) -> String {
-    let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><{name} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-    );
-    for (field, value) in fields {
-        text.push_str(&format!("<{field}>{}</{field}>", escaped(value)));
-    }
-    text.push_str(&format!("</{name}>"));
-    text
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
-/// The parts of a `CompleteMultipartUpload`, in their order.
-fn listed(body: &Bytes) -> Result<Vec<(i32, String)>, Problem> {
-    let bad = |why: &str| Problem::bad_request(format!("CompleteMultipartUpload: {why}"));
-    let text = std::str::from_utf8(body).map_err(|_| bad("not UTF-8"))?;
-    let within = |part: &str, name: &str| -> Option<String> {
-        let (_, rest) = part.split_once(&format!("<{name}>"))?;
-        let (value, _) = rest.split_once(&format!("</{name}>"))?;
-        Some(
-            value
-                .trim()
-                .replace("&quot;", "\"")
-                .trim_matches('"')
-                .to_owned(),
-        )
-    };
-    let mut list: Vec<(i32, String)> = Vec::new();
-    for part in text.split("<Part>").skip(1) {
-        let (part, _) = part
-            .split_once("</Part>")
-            .ok_or_else(|| bad("a <Part> does not end"))?;
-        let number = within(part, "PartNumber")
-            .and_then(|number| number.parse().ok())
-            .filter(|number| (1..=MOST_PARTS).contains(number))
-            .ok_or_else(|| bad("a part has no <PartNumber>"))?;
-        let etag = within(part, "ETag").ok_or_else(|| bad("a part has no <ETag>"))?;
-        if list.last().is_some_and(|(last, _)| *last >= number) {
-            return Err(bad("the parts are not in their order"));
-        }
-        list.push((number, etag));
-    }
-    if list.is_empty() {
-        return Err(bad("it lists no part"));
-    }
-    Ok(list)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_of_parts_are_read_as_clients_write_them() {
-        let text = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-                    <Part><PartNumber>1</PartNumber><ETag>\"a\"</ETag></Part>\
-                    <Part>\n<ETag>&quot;b&quot;</ETag><PartNumber>3</PartNumber></Part></CompleteMultipartUpload>";
-        let list = listed(&Bytes::from(text)).unwrap();
-        assert_eq!(list, [(1, "a".to_owned()), (3, "b".to_owned())]);
-        for bad in [
-            "",
-            "<Part><PartNumber>1</PartNumber></Part>",
-            "<Part><PartNumber>0</PartNumber><ETag>a</ETag></Part>",
-            "<Part><PartNumber>2</PartNumber><ETag>a</ETag></Part><Part><PartNumber>1</PartNumber><ETag>a</ETag></Part>",
-            "<Part><PartNumber>1</PartNumber><ETag>a</ETag>",
-        ] {
-            assert!(listed(&Bytes::from(bad)).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn tags_are_decoded() {
