@@ -505,6 +505,30 @@ impl HoldService {
         Ok(())
     }
 
+    /// Takes away a legal hold that a new version has only because it was copied with it: radosgw does that, even
+    /// through a bucket without Object Lock, and nobody would ever release it.
+    ///
+    /// # Errors
+    /// When the state or the store gives no answer; then it stays.
+    pub async fn free_copied(&self, tenant: TenantId, id: &ObjectId) -> Result<(), DlpError> {
+        let mut tx = self.store.begin().await?;
+        self.alone(&mut tx, tenant).await?;
+        let Some((facts, head)) = self.facts(tenant, id).await? else {
+            return Ok(());
+        };
+        if !head.legal_hold || self.held_in(&mut tx, &facts).await? != Held::No {
+            return Ok(());
+        }
+        let entry = EntryDraft::new("system:hold", "dlp.hold.release", subject(id))
+            .tenant(tenant)
+            .details(json!({ "object": id.to_string(), "why": "it came with the copy" }));
+        self.ledger.record(&mut tx, &entry).await?;
+        self.lock(id, false).await?;
+        tx.commit().await?;
+        self.ledger.nudge();
+        Ok(())
+    }
+
     /// Sets the store's own hold and asks whether it is there: a store may take the wish and drop it.
     async fn lock(&self, id: &ObjectId, on: bool) -> Result<(), BucketError> {
         let now = self.buckets.head(id).await?;

@@ -483,7 +483,7 @@ impl QuarantineService {
         };
         let matters = self.holds.matters_of(&facts).await?;
         if matters.is_empty() {
-            return Ok(());
+            return self.holds.free_copied(one.tenant, to).await;
         }
         let lock = self.buckets.abilities(&to.bucket).await?.object_lock;
         let copy = Facts {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use sealwright_core::TenantScope;
 use sealwright_dlp::model::finding::ScanState;
-use sealwright_dlp::model::hold::MatterScope;
+use sealwright_dlp::model::hold::{MatterScope, MatterStep};
 use sealwright_dlp::model::object::ObjectId;
 use sealwright_dlp::model::policy::{Original, PolicyAction};
 use sealwright_dlp::model::quarantine::QuarantineStep;
@@ -299,4 +299,49 @@ async fn objects_are_redacted_and_encrypted_in_place() {
         .replace(&old, &head, Bytes::from("redacted"), &tags)
         .await;
     assert!(matches!(late, Err(BucketError::Changed(_))), "{late:?}");
+}
+
+/// A store may copy a legal hold with the other attributes: a version that comes back from quarantine is held by
+/// matters only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_was_released_does_not_come_back_with_a_copy() {
+    let Some((s3, run)) = store() else { return };
+    let (locked, away) = (format!("back-{run}"), format!("gone-{run}"));
+    bucket(&s3, &locked, true).await;
+    bucket(&s3, &away, false).await;
+    let world = World::over(Arc::new(s3.clone())).await;
+    let new = NewPlace {
+        tenant: world.acme,
+        bucket: locked.clone(),
+        prefix: String::new(),
+        quarantine: away,
+        scheduled: true,
+    };
+    let place = world.dlp.places.add(new, "user:a").await.unwrap();
+    let none = Tags::new();
+    let id = s3.put(&locked, "k", Bytes::from("x"), &none);
+    let id = id.await.unwrap();
+    let (holds, quarantine) = (&world.holds, &world.quarantine);
+    let opened = holds.open(matter(&world, MatterScope::default()), "user:a");
+    let opened = opened.await.unwrap().id;
+    holds.protect(ALL, "job:test").await.unwrap();
+    let one = quarantine.want(&place, &id, "critical", "user:a").await;
+    let one = quarantine.advance(one.unwrap(), "user:a").await.unwrap();
+    assert_eq!(one.step, QuarantineStep::Restricted, "it is held");
+    for (step, actor) in [
+        (MatterStep::AskRelease, "user:a"),
+        (MatterStep::Release, "user:b"),
+    ] {
+        holds.step(ALL, opened, step, None, actor).await.unwrap();
+    }
+    holds.unprotect("job:test").await.unwrap();
+    let one = quarantine.advance(one, "user:a").await.unwrap();
+    assert_eq!(one.step, QuarantineStep::Quarantined, "{}", one.problem);
+    quarantine.ask_release(ALL, one.id, "user:a").await.unwrap();
+    let one = quarantine.release(ALL, one.id, "user:b").await.unwrap();
+    let one = quarantine.advance(one, "user:b").await.unwrap();
+    assert_eq!(one.step, QuarantineStep::Released, "{}", one.problem);
+    let back = ObjectId::new(&locked, "k", &one.back_version);
+    assert!(!s3.head(&back).await.unwrap().unwrap().legal_hold);
+    s3.delete(&back).await.unwrap();
 }

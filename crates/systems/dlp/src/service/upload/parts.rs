@@ -269,6 +269,7 @@ impl UploadService {
                 } else {
                     parts.buckets.copy(&one.staged, bucket, key, &tags).await?
                 };
+                parts.holds.free_copied(one.tenant, &object).await?;
                 let (_, written) = self.measure(&object).await?;
                 if written != sha256 {
                     return Err(DlpError::Conflict(format!("{object} has other bytes")));
