@@ -588,10 +588,27 @@ impl HoldService {
             after.problem.clear();
             after.checked_at = self.clock.now();
             rows::put_hold(&mut tx, &after).await?;
-            let still = match &facts {
-                None => false,
-                Some((facts, _)) => self.held_in(&mut tx, facts).await? != Held::No,
+            let holding = match &facts {
+                None => Held::No,
+                Some((facts, _)) => self.held_in(&mut tx, facts).await?,
             };
+            // The protection passes to who holds it still: a matter that was opened since the last walk has no line
+            // of its own yet, and with its release nobody would know what to take away.
+            if let Held::Matters(others) = &holding {
+                let known = rows::of_object(&mut tx, &row.object).await?;
+                let new = |id: &&MatterId| !known.iter().any(|one| one.matter == **id);
+                for matter in others.iter().filter(new) {
+                    let heir = HoldRow {
+                        matter: *matter,
+                        state: "held".to_owned(),
+                        problem: String::new(),
+                        checked_at: after.checked_at,
+                        ..row.clone()
+                    };
+                    rows::put_hold(&mut tx, &heir).await?;
+                }
+            }
+            let still = holding != Held::No;
             if facts.is_some() && !still {
                 let result = match row.protection {
                     Protection::ObjectLock => self.lock(&row.object, false).await,

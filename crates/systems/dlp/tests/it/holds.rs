@@ -87,6 +87,24 @@ async fn overlapping_matters_are_released_one_by_one() {
     }
 }
 
+/// What a matter is protected by passes to one that was opened later and was not walked for yet.
+#[tokio::test]
+async fn a_protection_outlives_no_matter() {
+    for world in worlds().await {
+        let (holds, memory) = (&world.holds, &world.memory);
+        world.place("locked", "", "quarantine").await;
+        let object = memory.write("locked", "a/x", "text", &[]);
+        let open = || holds.open(matter(&world, prefix("a/")), "user:a");
+        let first = open().await.unwrap();
+        holds.protect(TenantScope::All, "job:test").await.unwrap();
+        let second = open().await.unwrap();
+        release(&world, first.id).await;
+        assert!(memory.object(&object).unwrap().legal_hold);
+        release(&world, second.id).await;
+        assert!(!memory.object(&object).unwrap().legal_hold);
+    }
+}
+
 #[tokio::test]
 async fn a_release_takes_a_second_person_and_new_objects_are_held() {
     for world in worlds().await {
