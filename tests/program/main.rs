@@ -5,11 +5,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
+mod backup;
 mod bad_files;
 mod bad_input;
 mod exactness;
 mod imports;
 mod journey;
+mod moving;
 mod prometheus;
 mod response;
 mod routes;

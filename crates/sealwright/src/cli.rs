@@ -19,8 +19,9 @@ use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 use crate::database::Database;
 use crate::erasure::EraseEverywhere;
 use crate::installation::{Installation, State, lake_folder};
+use crate::moving::{self, StoreCommand};
 use crate::serve::Server;
-use crate::{demo, docs, doctor, verify, worker};
+use crate::{backup, demo, docs, doctor, verify, worker};
 
 /// Run a multi-tenant SaaS, and prove how it was run.
 #[derive(Debug, Parser)]
@@ -107,6 +108,13 @@ enum Command {
         command: sealwright_prometheus::cli::PrometheusCommand,
     },
     Verify(verify::VerifyArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
+    /// The database of the state
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     Doctor(doctor::DoctorArgs),
     /// Settings: what is in force and where it comes from
     Config {
@@ -267,6 +275,15 @@ async fn run(cli: Cli) -> Result<bool> {
                 out.write_all(sealwright_config::show_table(&loaded).as_bytes())?;
             }
             Ok(true)
+        }
+        Command::Backup(args) => {
+            Box::pin(backup::run(&args, &loaded, json, &mut out, &mut err)).await
+        }
+        Command::Restore(args) => {
+            Box::pin(backup::restore(&args, &loaded, json, &mut out, &mut err)).await
+        }
+        Command::Store { command } => {
+            Box::pin(moving::run(&command, &config, json, &mut out)).await
         }
         Command::Doctor(_) => doctor::run(&config, json, &mut out).await,
         Command::Ledger { mut command } => {

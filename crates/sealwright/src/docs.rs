@@ -54,7 +54,9 @@ fn write_command(out: &mut String, command: &mut clap::Command, parent: &str) ->
     let leaf = command
         .get_subcommands()
         .all(|sub| sub.get_name() == "help");
-    if leaf || parent.is_empty() {
+    // One that takes something itself has subcommands beside that.
+    let takes = command.get_positionals().next().is_some();
+    if leaf || takes || parent.is_empty() {
         let help = command
             .clone()
             .term_width(96)

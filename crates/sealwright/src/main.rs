@@ -2,6 +2,7 @@
 
 mod acting;
 mod audit;
+mod backup;
 mod cli;
 mod database;
 mod demo;
@@ -12,6 +13,7 @@ mod edge;
 mod erasure;
 mod history;
 mod installation;
+mod moving;
 mod notify;
 mod openapi;
 mod prometheus;
@@ -23,6 +25,8 @@ mod sink;
 mod stored;
 mod syslog;
 mod systems;
+#[cfg(test)]
+mod upgrade;
 mod verify;
 mod worker;
 

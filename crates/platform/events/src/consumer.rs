@@ -1,10 +1,12 @@
 //! Consumers: what happens because of an event, once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sealwright_core::{Clock, UnixMicros};
+use sealwright_store::portable::Snapshot;
 use sealwright_store::{Store, StoreError, Tx, sql};
 use tokio_util::sync::CancellationToken;
 
@@ -184,6 +186,22 @@ pub async fn lowest_cursor(store: &Store) -> Result<Option<u64>, StoreError> {
     Ok(row
         .opt_int("lowest")?
         .and_then(|offset| u64::try_from(offset).ok()))
+}
+
+/// Where each consumer stands at the moment of a snapshot.
+///
+/// # Errors
+/// From the state.
+pub async fn cursors_of(state: &mut Snapshot) -> Result<BTreeMap<String, u64>, StoreError> {
+    let rows = state
+        .fetch_all(sql("SELECT consumer, next_offset FROM consumer_cursor"))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let next = u64::try_from(row.int("next_offset")?).unwrap_or(0);
+            Ok((row.text("consumer")?, next))
+        })
+        .collect()
 }
 
 /// Reads until the cursor is at the head that the log had when the call began. Returns how many events

@@ -8,6 +8,7 @@
 //! made from it again.
 
 pub mod api;
+mod carry;
 mod codec;
 mod decide;
 mod encoding;
@@ -22,17 +23,19 @@ mod sender;
 mod store;
 pub mod syslog;
 
+pub use carry::{CarryError, LOG_TABLES, files_into_tables, tables_into_files};
 pub use decide::{Decision, decide};
 pub use encoding::{Coding, DecodeError};
 pub use intake::{AppendOptions, Intake, IntakeOptions, Item};
 pub use log::{
-    AppendError, FaultPoint, Faults, FileLog, FileLogOptions, IntakeLog, NoFaults, TrimTo,
+    AppendError, FaultPoint, Faults, FileLog, FileLogOptions, IntakeLog, LogCopy, LogHold, LogPart,
+    NoFaults, TrimTo,
 };
 pub use model::{BatchOutcome, EventKey, Known, NewEvent, Status};
 pub use quota::{HeldTo, PerMinute};
 pub use receipt::{EventFault, EventResult, Receipt, ResultStatus};
 pub use sender::{Authenticate, NoQuotas, Quota, QuotaState, Quotas, Sender, TenantDirectory};
-pub use store::StoreLog;
+pub use store::{StoreLog, offsets_of};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

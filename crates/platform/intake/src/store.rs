@@ -1,15 +1,18 @@
 //! The log of an installation with a database: one row a block, in a transaction with its identities.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use sealwright_core::{Digest, UnixMicros};
 use sealwright_events::{EventLog, LogError, ReadLimit, StoredEvent};
+use sealwright_store::portable::Snapshot;
 use sealwright_store::{Sql, Store, StoreError, Tx, sql};
 use tokio::sync::watch;
 
-use crate::codec::{decode, encode};
+use crate::codec::{Block, decode, encode};
 use crate::decide::{Decision, decide};
+use crate::log::kept::Kept;
 use crate::log::{AppendError, IntakeLog, TrimTo};
 use crate::model::{BatchOutcome, EventKey, Known, NewEvent};
 
@@ -48,6 +51,23 @@ impl StoreLog {
         unsigned(row.int(column).map_err(unreadable)?)
             .ok_or_else(|| corrupt("intake_head", "an offset is negative"))
     }
+}
+
+/// The offsets of the events in the log of a state, at the moment of a snapshot.
+///
+/// # Errors
+/// From the state.
+pub async fn offsets_of(state: &mut Snapshot) -> Result<Range<u64>, StoreError> {
+    let rows = state
+        .fetch_all(sql(
+            "SELECT next_offset, earliest FROM intake_head WHERE one = 1",
+        ))
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(0..0);
+    };
+    let number = |column: &str| Ok::<_, StoreError>(unsigned(row.int(column)?).unwrap_or(0));
+    Ok(number("earliest")?..number("next_offset")?)
 }
 
 fn unsigned(value: i64) -> Option<u64> {
@@ -120,7 +140,7 @@ async fn look_up(tx: &mut Tx, keys: &[EventKey]) -> Result<HashMap<EventKey, Kno
     Ok(found)
 }
 
-fn insert_ids(chunk: &[(u64, &NewEvent)], received_at: UnixMicros) -> Sql {
+fn insert_ids(chunk: &[Kept]) -> Sql {
     let rows: Vec<String> = (0..chunk.len())
         .map(|i| {
             let p = i * 4;
@@ -131,14 +151,150 @@ fn insert_ids(chunk: &[(u64, &NewEvent)], received_at: UnixMicros) -> Sql {
         "INSERT INTO intake_event_id (event_key, log_offset, digest, received_at) VALUES {}",
         rows.join(",")
     ));
-    for (offset, event) in chunk {
+    for one in chunk {
         query = query
-            .bind(&event.key.0[..])
-            .bind(signed(*offset))
-            .bind(&event.digest.0[..])
-            .bind(received_at);
+            .bind(&one.key.0[..])
+            .bind(signed(one.known.offset))
+            .bind(&one.known.digest.0[..])
+            .bind(one.received_at);
     }
     query
+}
+
+/// A row of `intake_block`.
+#[derive(Debug)]
+pub(crate) struct StoredBlock {
+    pub(crate) first_offset: u64,
+    pub(crate) received_at: UnixMicros,
+    pub(crate) block: Block,
+}
+
+async fn insert_block(tx: &mut Tx, stored: StoredBlock) -> Result<(), StoreError> {
+    let crc = crc32fast::hash(&stored.block.body);
+    tx.execute(
+        sql(
+            "INSERT INTO intake_block (first_offset, event_count, received_at, raw_len, crc, body)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(signed(stored.first_offset))
+        .bind(stored.block.count)
+        .bind(stored.received_at)
+        .bind(stored.block.raw_len)
+        .bind(crc)
+        .bind(stored.block.body),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Puts blocks and identities, each of which is there once, into the tables of a log that nobody writes to.
+pub(crate) async fn carry_in(
+    store: &Store,
+    blocks: Vec<StoredBlock>,
+    identities: &[Kept],
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    for stored in blocks {
+        insert_block(&mut tx, stored).await?;
+    }
+    for chunk in chunks(identities) {
+        let mut insert = insert_ids(chunk);
+        // One that was forgotten and came again: the newest event is what it is known by.
+        insert.extend(
+            " ON CONFLICT (event_key) DO UPDATE SET log_offset = excluded.log_offset,
+              digest = excluded.digest, received_at = excluded.received_at",
+        );
+        tx.execute(insert).await?;
+    }
+    tx.commit().await
+}
+
+/// Says which events are in the tables.
+pub(crate) async fn set_offsets(store: &Store, offsets: &Range<u64>) -> Result<(), StoreError> {
+    store
+        .execute(
+            sql("UPDATE intake_head SET earliest = $1, next_offset = $2 WHERE one = 1")
+                .bind(signed(offsets.start))
+                .bind(signed(offsets.end)),
+        )
+        .await?;
+    Ok(())
+}
+
+/// Some blocks from `first_offset` on, in order, as they are.
+pub(crate) async fn blocks_from(
+    store: &Store,
+    first_offset: u64,
+) -> Result<Vec<StoredBlock>, LogError> {
+    let rows = store
+        .fetch_all(
+            sql(
+                "SELECT first_offset, event_count, received_at, raw_len, crc, body FROM intake_block
+                 WHERE first_offset >= $1 ORDER BY first_offset LIMIT 8",
+            )
+            .bind(signed(first_offset)),
+        )
+        .await
+        .map_err(unreadable)?;
+    rows.iter()
+        .map(|row| {
+            let first = row.int("first_offset").map_err(unreadable)?;
+            let place = || format!("intake_block {first}");
+            let number = |column: &str| {
+                let value = row.int(column).map_err(unreadable)?;
+                u32::try_from(value).map_err(|_| corrupt(place(), format!("{column} is {value}")))
+            };
+            let body = row.bytes("body").map_err(unreadable)?;
+            if crc32fast::hash(&body) != number("crc")? {
+                return Err(corrupt(place(), "the body's checksum does not fit"));
+            }
+            Ok(StoredBlock {
+                first_offset: unsigned(first)
+                    .ok_or_else(|| corrupt(place(), "the offset is negative"))?,
+                received_at: row.micros("received_at").map_err(unreadable)?,
+                block: Block {
+                    count: number("event_count")?,
+                    raw_len: number("raw_len")?,
+                    body,
+                },
+            })
+        })
+        .collect()
+}
+
+/// At most `most` identities of events in `offsets`, in order.
+pub(crate) async fn identities_of(
+    store: &Store,
+    offsets: Range<u64>,
+    most: usize,
+) -> Result<Vec<Kept>, LogError> {
+    let rows = store
+        .fetch_all(
+            sql(
+                "SELECT event_key, log_offset, digest, received_at FROM intake_event_id
+                 WHERE log_offset >= $1 AND log_offset < $2 ORDER BY log_offset LIMIT $3",
+            )
+            .bind(signed(offsets.start))
+            .bind(signed(offsets.end))
+            .bind(signed(most as u64)),
+        )
+        .await
+        .map_err(unreadable)?;
+    rows.iter()
+        .map(|row| {
+            let damaged = || corrupt("intake_event_id", "a row is damaged");
+            let bytes = |column: &str| row.bytes(column).map_err(unreadable);
+            Ok(Kept {
+                key: EventKey(bytes("event_key")?.try_into().map_err(|_| damaged())?),
+                known: Known {
+                    offset: unsigned(row.int("log_offset").map_err(unreadable)?)
+                        .ok_or_else(damaged)?,
+                    digest: Digest(bytes("digest")?.try_into().map_err(|_| damaged())?),
+                },
+                received_at: row.micros("received_at").map_err(unreadable)?,
+            })
+        })
+        .collect()
 }
 
 #[async_trait]
@@ -169,23 +325,28 @@ impl IntakeLog for StoreLog {
         let mut compressor = zstd::bulk::Compressor::new(1)?;
         let mut offset = next;
         for block in encode(&accepted, received_at, &mut compressor)? {
-            let crc = crc32fast::hash(&block.body);
-            tx.execute(
-                sql("INSERT INTO intake_block (first_offset, event_count, received_at, raw_len, crc, body)
-                     VALUES ($1, $2, $3, $4, $5, $6)")
-                .bind(signed(offset))
-                .bind(block.count)
-                .bind(received_at)
-                .bind(block.raw_len)
-                .bind(crc)
-                .bind(block.body),
-            )
-            .await?;
-            offset += u64::from(block.count);
+            let count = u64::from(block.count);
+            let stored = StoredBlock {
+                first_offset: offset,
+                received_at,
+                block,
+            };
+            insert_block(&mut tx, stored).await?;
+            offset += count;
         }
-        let placed: Vec<(u64, &NewEvent)> = (next..).zip(accepted).collect();
+        let placed: Vec<Kept> = (next..)
+            .zip(accepted)
+            .map(|(offset, event)| Kept {
+                key: event.key,
+                known: Known {
+                    offset,
+                    digest: event.digest,
+                },
+                received_at,
+            })
+            .collect();
         for chunk in chunks(&placed) {
-            tx.execute(insert_ids(chunk, received_at)).await?;
+            tx.execute(insert_ids(chunk)).await?;
         }
         tx.execute(
             sql("UPDATE intake_head SET next_offset = $1 WHERE one = 1").bind(signed(offset)),

@@ -14,6 +14,7 @@
 pub mod api;
 mod check;
 pub mod cli;
+mod copy;
 mod encode;
 mod erase;
 mod error;
@@ -35,6 +36,7 @@ mod udf;
 mod writer;
 
 pub use check::LakeCheck;
+pub use copy::{LakeCopy, LakePart};
 pub use erase::{Erasure, ErasureKey, ErasureReport};
 pub use error::{LakeError, Result};
 pub use filter::{Bucket, EventFilter, EventPage, LARGEST_PAGE, MOST_BUCKETS, Order};

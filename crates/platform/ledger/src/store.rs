@@ -1,6 +1,7 @@
 //! The ledger's rows: SQL and nothing else.
 
 use sealwright_core::{TenantScope, UnixMicros};
+use sealwright_store::portable::Snapshot;
 use sealwright_store::{Row, Store, Tx, sql};
 
 use crate::entry::{EntryId, Leaf, Opening, Private};
@@ -108,12 +109,7 @@ pub(crate) async fn assign(store: &Store, most: usize) -> Result<u64> {
     let mut tx = store.begin().await?;
     // One at a time, whatever the number of processes: indices have no gaps and no twins.
     tx.lock("ledger-sequencer").await?;
-    let next = tx
-        .fetch_one(sql(
-            "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS next FROM ledger_entry",
-        ))
-        .await?
-        .int("next")?;
+    let next = tx.fetch_one(sql(ASSIGNED)).await?.int("next")?;
     let assigned = tx
         .execute(
             sql("UPDATE ledger_entry SET leaf_index = $1 + place.n
@@ -199,14 +195,22 @@ fn checked(row: &Row) -> Result<CheckedRow> {
     })
 }
 
+const ASSIGNED: &str = "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS next FROM ledger_entry";
+
 /// How many entries have an index.
 pub(crate) async fn assigned(store: &Store) -> Result<u64> {
-    let row = store
-        .fetch_one(sql(
-            "SELECT COALESCE(MAX(leaf_index) + 1, 0) AS next FROM ledger_entry",
-        ))
-        .await?;
+    let row = store.fetch_one(sql(ASSIGNED)).await?;
     Ok(u64::try_from(row.int("next")?).unwrap_or(0))
+}
+
+/// How many entries have an index, at the moment of a snapshot.
+///
+/// # Errors
+/// From the state.
+pub async fn assigned_of(state: &mut Snapshot) -> Result<u64> {
+    let rows = state.fetch_all(sql(ASSIGNED)).await?;
+    let next = rows.first().map_or(Ok(0), |row| row.int("next"))?;
+    Ok(u64::try_from(next).unwrap_or(0))
 }
 
 pub(crate) async fn by_id(

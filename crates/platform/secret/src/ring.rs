@@ -268,6 +268,16 @@ impl KeyRing {
             .map_err(|_| SecretError::Broken)
     }
 
+    /// Whether a key of this id is in the ring.
+    pub fn holds(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id == id)
+    }
+
+    /// The id of the key that `text` was sealed with; `None` when it is no sealed secret.
+    pub fn sealed_with(text: &str) -> Option<&str> {
+        split(text).ok().map(|(id, _)| id)
+    }
+
     /// Whether `sealed` was sealed with the first key, so that a rotation has nothing to do with it.
     pub fn is_current(&self, sealed: &str) -> bool {
         split(sealed).is_ok_and(|(id, _)| id == self.current())

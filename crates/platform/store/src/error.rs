@@ -79,6 +79,23 @@ pub enum StoreError {
         /// What was asked for.
         expected: &'static str,
     },
+    /// The database was to be filled from a copy, and that did not end.
+    #[error(
+        "{0} is filled from a copy, and that has not ended; let it end, or run the same command again: it \
+         starts over"
+    )]
+    Unfinished(String),
+    /// A database that is to be filled from a copy holds something already.
+    #[error("{0} is not empty; name a database that holds no tables")]
+    NotEmpty(String),
+    /// A copy of a table cannot be read or written.
+    #[error("the copy of the table `{table}`: {detail}")]
+    Copy {
+        /// Which table.
+        table: String,
+        /// What is wrong, with the line where it is one.
+        detail: String,
+    },
     /// The URL of the store is not understood.
     #[error("`{0}` is neither sqlite:PATH nor postgres://…")]
     Url(String),

@@ -13,6 +13,7 @@ mod error;
 mod lock;
 mod migrate;
 mod pool;
+pub mod portable;
 mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use sealwright_core::{Clock, Digest};
+use serde::{Deserialize, Serialize};
 
-use crate::{Result, Store, StoreError, sql};
+use crate::{Result, Row, Store, StoreError, sql};
 
 /// One step of a component's schema.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,7 @@ pub struct Component {
 }
 
 /// A migration that the database has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedMigration {
     /// Whose tables.
     pub component: String,
@@ -70,8 +71,21 @@ impl Store {
     /// Each migration commits by itself; an interrupted upgrade continues at the next start.
     ///
     /// # Errors
-    /// [`StoreError::NewerSchema`], [`StoreError::ChangedMigration`], or what the database said.
+    /// [`StoreError::NewerSchema`], [`StoreError::ChangedMigration`], [`StoreError::Unfinished`], or what the
+    /// database said.
     pub async fn migrate(
+        &self,
+        components: &[Component],
+        backups: Option<&Path>,
+        clock: &dyn Clock,
+    ) -> Result<Vec<AppliedMigration>> {
+        if self.being_filled().await? {
+            return Err(StoreError::Unfinished(self.describe()));
+        }
+        self.bring_up(components, backups, clock).await
+    }
+
+    pub(crate) async fn bring_up(
         &self,
         components: &[Component],
         backups: Option<&Path>,
@@ -98,30 +112,7 @@ impl Store {
             .await?;
         let mut pending = Vec::new();
         for component in components {
-            let known = component.migrations.len() as i64;
-            for row in &rows {
-                if row.text("component")? != component.name {
-                    continue;
-                }
-                let number = row.int("number")?;
-                let Some(migration) = component
-                    .migrations
-                    .iter()
-                    .find(|m| i64::from(m.number) == number)
-                else {
-                    return Err(StoreError::NewerSchema {
-                        component: component.name.to_owned(),
-                        found: number,
-                        known,
-                    });
-                };
-                if row.text("digest")? != self.digest(migration) {
-                    return Err(StoreError::ChangedMigration {
-                        component: component.name.to_owned(),
-                        number,
-                    });
-                }
-            }
+            self.known(component, &rows)?;
             for migration in component.migrations {
                 let done = rows.iter().any(|row| {
                     row.text("component").is_ok_and(|c| c == component.name)
@@ -148,6 +139,36 @@ impl Store {
             });
         }
         Ok(applied)
+    }
+
+    /// Whether this program knows every migration of `component` among `rows`, as it was applied; the highest.
+    pub(crate) fn known(&self, component: &Component, rows: &[Row]) -> Result<i64> {
+        let mut highest = 0;
+        for row in rows {
+            if row.text("component")? != component.name {
+                continue;
+            }
+            let number = row.int("number")?;
+            let Some(migration) = component
+                .migrations
+                .iter()
+                .find(|m| i64::from(m.number) == number)
+            else {
+                return Err(StoreError::NewerSchema {
+                    component: component.name.to_owned(),
+                    found: number,
+                    known: component.migrations.len() as i64,
+                });
+            };
+            if row.text("digest")? != self.digest(migration) {
+                return Err(StoreError::ChangedMigration {
+                    component: component.name.to_owned(),
+                    number,
+                });
+            }
+            highest = highest.max(number);
+        }
+        Ok(highest)
     }
 
     async fn backup_before_upgrade(&self, folder: Option<&Path>, clock: &dyn Clock) -> Result<()> {

@@ -166,6 +166,18 @@ impl Store {
         Ok(Tx { inner })
     }
 
+    /// A transaction that only reads, and sees one moment until it ends. Writers are not held up.
+    pub(crate) async fn begin_reading(&self) -> Result<Tx> {
+        let inner = match &self.pools {
+            Pools::Sqlite { readers, .. } => TxInner::Sqlite(readers.begin().await?),
+            Pools::Postgres(pool) => TxInner::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
+            ),
+        };
+        Ok(Tx { inner })
+    }
+
     /// All rows of a query, outside of any transaction, as of now.
     ///
     /// # Errors
@@ -272,6 +284,25 @@ impl Store {
         }
     }
 
+    /// How many connections other processes of this program have to the same database. Ask right after opening:
+    /// this process's own, but the first, are counted too.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn connections_of_others(&self) -> Result<u64> {
+        match &self.pools {
+            Pools::Sqlite { .. } => Ok(0),
+            Pools::Postgres(pool) => {
+                let others = "SELECT COUNT(*) AS n FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'sealwright'
+                       AND pid <> pg_backend_pid()";
+                let rows = postgres_all(pool, crate::sql(others)).await?;
+                let count = rows.first().map_or(Ok(0), |row| row.int("n"))?;
+                Ok(u64::try_from(count).unwrap_or(0))
+            }
+        }
+    }
+
     /// The SQLite file, where that is what the state is in.
     pub fn file(&self) -> Option<&Path> {
         match &self.pools {
@@ -310,6 +341,14 @@ impl Tx {
         match &mut self.inner {
             TxInner::Sqlite(tx) => sqlite_all(&mut **tx, sql).await,
             TxInner::Postgres(tx) => postgres_all(&mut **tx, sql).await,
+        }
+    }
+
+    /// As [`Tx::fetch_all`], a row at a time: for answers that memory may not hold.
+    pub(crate) async fn each(&mut self, sql: Sql, take: &mut TakeRow<'_>) -> Result<()> {
+        match &mut self.inner {
+            TxInner::Sqlite(tx) => sqlite_each(&mut **tx, sql, take).await,
+            TxInner::Postgres(tx) => postgres_each(&mut **tx, sql, take).await,
         }
     }
 
@@ -408,6 +447,9 @@ impl Tx {
     }
 }
 
+/// What is done with each row of an answer as it arrives.
+pub(crate) type TakeRow<'a> = dyn FnMut(Row) -> Result<()> + Send + 'a;
+
 type SqliteQuery = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 type PostgresQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
@@ -448,12 +490,24 @@ fn bind_postgres(sql: Sql) -> Result<PostgresQuery> {
     Ok(query)
 }
 
-async fn sqlite_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
+pub(crate) async fn sqlite_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
+where
+    E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
+{
+    let mut rows = Vec::new();
+    sqlite_each(executor, sql, &mut |row| {
+        rows.push(row);
+        Ok(())
+    })
+    .await?;
+    Ok(rows)
+}
+
+async fn sqlite_each<'c, E>(executor: E, sql: Sql, take: &mut TakeRow<'_>) -> Result<()>
 where
     E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
 {
     let mut columns: Option<Arc<[String]>> = None;
-    let mut rows = Vec::new();
     let mut stream = bind_sqlite(sql)?.fetch(executor);
     while let Some(row) = stream.try_next().await? {
         let names = columns
@@ -462,12 +516,12 @@ where
         let values = (0..names.len())
             .map(|i| sqlite_value(&row, i))
             .collect::<Result<_>>()?;
-        rows.push(Row {
+        take(Row {
             columns: names,
             values,
-        });
+        })?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn sqlite_value(row: &SqliteRow, index: usize) -> Result<SqlValue> {
@@ -485,12 +539,24 @@ fn sqlite_value(row: &SqliteRow, index: usize) -> Result<SqlValue> {
     })
 }
 
-async fn postgres_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
+pub(crate) async fn postgres_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
+where
+    E: sqlx::Executor<'c, Database = sqlx::Postgres>,
+{
+    let mut rows = Vec::new();
+    postgres_each(executor, sql, &mut |row| {
+        rows.push(row);
+        Ok(())
+    })
+    .await?;
+    Ok(rows)
+}
+
+async fn postgres_each<'c, E>(executor: E, sql: Sql, take: &mut TakeRow<'_>) -> Result<()>
 where
     E: sqlx::Executor<'c, Database = sqlx::Postgres>,
 {
     let mut columns: Option<Arc<[String]>> = None;
-    let mut rows = Vec::new();
     let mut stream = bind_postgres(sql)?.fetch(executor);
     while let Some(row) = stream.try_next().await? {
         let names = columns
@@ -499,12 +565,12 @@ where
         let values = (0..names.len())
             .map(|i| postgres_value(&row, i))
             .collect::<Result<_>>()?;
-        rows.push(Row {
+        take(Row {
             columns: names,
             values,
-        });
+        })?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn postgres_value(row: &PgRow, index: usize) -> Result<SqlValue> {

@@ -80,6 +80,11 @@ pub fn sql(text: impl Into<String>) -> Sql {
 }
 
 impl Sql {
+    /// Adds to the text.
+    pub fn extend(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
     /// Gives the next parameter (`$1`, then `$2`, …).
     #[must_use]
     pub fn bind(mut self, value: impl Into<Param>) -> Self {
@@ -104,7 +109,7 @@ pub enum SqlValue {
 }
 
 impl SqlValue {
-    const fn kind(&self) -> &'static str {
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Text(_) => "text",

@@ -11,7 +11,9 @@ use sealwright_core::UnixMicros;
 use sealwright_events::{EventLog, LogError, ReadLimit, StoredEvent};
 use tokio::sync::watch;
 
+use super::hold::LogHold;
 use super::ids::Ids;
+use super::kept::{self, Kept};
 use super::segment::{FILE_HEADER, Segment, push_record};
 use super::{AppendError, FaultPoint, Faults, IntakeLog, NoFaults, TrimTo};
 use crate::codec::{decode, encode};
@@ -175,6 +177,7 @@ impl FileLog {
                 moved: watch::Sender::new(next),
             }),
         };
+        log.inner.complete_index_from_kept()?;
         log.inner.complete_index()?;
         Ok(log)
     }
@@ -225,6 +228,24 @@ fn set_torn_end_aside(segment: &Segment, end: u64) -> Result<(), LogError> {
 }
 
 impl Inner {
+    /// As [`Inner::complete_index`], for identities of events that have left the log: where the index was lost.
+    fn complete_index_from_kept(&self) -> Result<(), LogError> {
+        let mut writer = lock(&self.writer);
+        let upto = writer.ids.upto();
+        let failed = |e| LogError::Unavailable(format!("the index: {e}"));
+        for path in kept::files(&self.folder)? {
+            for one in kept::read(&path)? {
+                if one.known.offset < upto {
+                    continue;
+                }
+                let (received_at, offset) = (one.received_at, one.known.offset);
+                writer.ids.prepare(received_at, offset).map_err(failed)?;
+                writer.ids.add(one.key, one.known);
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the identities of events that are not in the index on disk into the tables.
     fn complete_index(&self) -> Result<(), LogError> {
         let mut from = lock(&self.writer).ids.upto().max(self.earliest());
@@ -407,6 +428,15 @@ impl Inner {
     fn trim(&self, to: TrimTo) -> Result<u64, AppendError> {
         let mut writer = lock(&self.writer);
         let writer = &mut *writer;
+        let Some(_alone) = LogHold::refuse_others(&self.folder)? else {
+            if to.close_segment {
+                return Err(AppendError::Unavailable(
+                    "a backup is copying it; ask again when that has ended".to_owned(),
+                ));
+            }
+            tracing::info!("a backup copies the log: nothing leaves it now");
+            return Ok(self.earliest());
+        };
         if writer.dirty {
             self.clean_up(writer)?;
         }
@@ -433,6 +463,9 @@ impl Inner {
             if second.first > passed || newest >= to.received_before {
                 break;
             }
+            if newest >= to.forget_before {
+                self.keep_identities(&first, second.first, newest)?;
+            }
             let mut segments = self
                 .segments
                 .write()
@@ -440,13 +473,35 @@ impl Inner {
             std::fs::remove_file(&first.path)?;
             segments.remove(&first.first);
         }
+        kept::forget(&self.folder, to.forget_before).map_err(named)?;
         super::replace::sync_folder(&self.folder)?;
         Ok(self.earliest())
     }
 
+    /// Before a segment goes whose events must still be recognised: the index must be able to be made
+    /// without it.
+    fn keep_identities(
+        &self,
+        segment: &Segment,
+        behind: u64,
+        newest: UnixMicros,
+    ) -> Result<(), AppendError> {
+        let mut kept = Vec::new();
+        let mut next = segment.first;
+        while next < behind {
+            let limit = ReadLimit::default();
+            for event in self.read(next, limit).map_err(named)? {
+                next = event.offset + 1;
+                if event.offset < behind {
+                    kept.push(Kept::of(&event));
+                }
+            }
+        }
+        Ok(kept::write(&self.folder, segment.first, newest, &kept)?)
+    }
+
     /// When the last event of a finished segment was received.
     fn newest_receipt(&self, segment: &Segment, behind: u64) -> Result<UnixMicros, AppendError> {
-        let named = |e: LogError| AppendError::Unavailable(e.to_string());
         let mut pos = segment.place(behind.saturating_sub(1)).map_err(named)?;
         let mut newest = UnixMicros(i64::MIN);
         while let Some(record) = segment.header(pos).map_err(named)? {
@@ -455,6 +510,10 @@ impl Inner {
         }
         Ok(newest)
     }
+}
+
+fn named(error: LogError) -> AppendError {
+    AppendError::Unavailable(error.to_string())
 }
 
 #[async_trait]

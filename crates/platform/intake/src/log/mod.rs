@@ -2,15 +2,18 @@
 
 mod file;
 mod filter;
+mod hold;
 mod ids;
-mod replace;
-mod segment;
+pub(crate) mod kept;
+pub(crate) mod replace;
+pub(crate) mod segment;
 
 use async_trait::async_trait;
 use sealwright_core::UnixMicros;
 use sealwright_events::EventLog;
 
 pub use file::{FileLog, FileLogOptions};
+pub use hold::{LogCopy, LogHold, LogPart};
 
 use crate::model::{BatchOutcome, NewEvent};
 

@@ -15,34 +15,34 @@ use sealwright_events::LogError;
 
 use crate::codec::Block;
 
-pub(super) const FILE_HEADER: u64 = 16;
+pub(crate) const FILE_HEADER: u64 = 16;
 const FILE_MAGIC: &[u8; 8] = b"SWLOG001";
 const RECORD_MAGIC: &[u8; 4] = b"SWB1";
-pub(super) const RECORD_HEADER: usize = 48;
+pub(crate) const RECORD_HEADER: usize = 48;
 /// A place is remembered about every so many bytes.
 const STRIDE: u64 = 256 << 10;
 
 /// A record's header.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Record {
-    pub(super) first_offset: u64,
-    pub(super) count: u32,
+pub(crate) struct Record {
+    pub(crate) first_offset: u64,
+    pub(crate) count: u32,
     /// The first offset of the commit that it belongs to.
-    pub(super) group: u64,
-    pub(super) received_at: UnixMicros,
-    pub(super) body_len: u32,
-    pub(super) raw_len: u32,
+    pub(crate) group: u64,
+    pub(crate) received_at: UnixMicros,
+    pub(crate) body_len: u32,
+    pub(crate) raw_len: u32,
     crc: u32,
 }
 
 impl Record {
     /// The offset behind its last event.
-    pub(super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.first_offset + u64::from(self.count)
     }
 
     /// Bytes of header and body.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         RECORD_HEADER as u64 + u64::from(self.body_len)
     }
 
@@ -71,7 +71,7 @@ impl Record {
 }
 
 /// Appends a record to `out`.
-pub(super) fn push_record(
+pub(crate) fn push_record(
     block: &Block,
     first_offset: u64,
     group: u64,
@@ -95,10 +95,10 @@ pub(super) fn push_record(
 
 /// One file. Shared by the writer and the readers, who see only what is below the durable end.
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) path: PathBuf,
-    pub(super) first: u64,
-    pub(super) file: File,
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    pub(crate) first: u64,
+    pub(crate) file: File,
     places: Mutex<Places>,
 }
 
@@ -110,11 +110,11 @@ struct Places {
 }
 
 impl Segment {
-    pub(super) fn name(first: u64) -> String {
+    pub(crate) fn name(first: u64) -> String {
         format!("{first:020}.log")
     }
 
-    pub(super) fn create(folder: &Path, first: u64) -> std::io::Result<Self> {
+    pub(crate) fn create(folder: &Path, first: u64) -> std::io::Result<Self> {
         let path = folder.join(Self::name(first));
         let file = OpenOptions::new()
             .read(true)
@@ -148,7 +148,7 @@ impl Segment {
 
     /// Opens a file that is there. `None`: it has no whole header and nothing else, because the program
     /// was stopped while making it.
-    pub(super) fn open(path: &Path, first: u64) -> Result<Option<Self>, LogError> {
+    pub(crate) fn open(path: &Path, first: u64) -> Result<Option<Self>, LogError> {
         let failed = |e: std::io::Error| LogError::Unavailable(format!("{}: {e}", path.display()));
         let file = OpenOptions::new()
             .read(true)
@@ -169,19 +169,19 @@ impl Segment {
         Ok(Some(Self::new(path.to_owned(), first, file)))
     }
 
-    pub(super) fn corrupt(&self, pos: u64, detail: impl Into<String>) -> LogError {
+    pub(crate) fn corrupt(&self, pos: u64, detail: impl Into<String>) -> LogError {
         LogError::Corrupt {
             place: format!("{} byte {pos}", self.path.display()),
             detail: detail.into(),
         }
     }
 
-    pub(super) fn unavailable(&self, error: &std::io::Error) -> LogError {
+    pub(crate) fn unavailable(&self, error: &std::io::Error) -> LogError {
         LogError::Unavailable(format!("{}: {error}", self.path.display()))
     }
 
     /// The header at `pos`; `None` when there is none.
-    pub(super) fn header(&self, pos: u64) -> Result<Option<Record>, LogError> {
+    pub(crate) fn header(&self, pos: u64) -> Result<Option<Record>, LogError> {
         let mut bytes = [0; RECORD_HEADER];
         match self.file.read_exact_at(&mut bytes, pos) {
             Ok(()) => Ok(Record::parse(&bytes)),
@@ -191,7 +191,7 @@ impl Segment {
     }
 
     /// The record at `pos` with its body, if it is whole.
-    pub(super) fn record(&self, pos: u64) -> Result<Option<(Record, Vec<u8>)>, LogError> {
+    pub(crate) fn record(&self, pos: u64) -> Result<Option<(Record, Vec<u8>)>, LogError> {
         let mut header = [0; RECORD_HEADER];
         let eof = |e: &std::io::Error| e.kind() == std::io::ErrorKind::UnexpectedEof;
         match self.file.read_exact_at(&mut header, pos) {
@@ -218,7 +218,7 @@ impl Segment {
     }
 
     /// Where to begin looking for the record that holds `offset`: a record's start at or before it.
-    pub(super) fn place(&self, offset: u64) -> Result<u64, LogError> {
+    pub(crate) fn place(&self, offset: u64) -> Result<u64, LogError> {
         let mut places = self
             .places
             .lock()
@@ -242,7 +242,7 @@ impl Segment {
     }
 
     /// Forgets remembered places from `pos` on, because what is there is cut off.
-    pub(super) fn forget_places(&self, pos: u64) {
+    pub(crate) fn forget_places(&self, pos: u64) {
         let mut places = self
             .places
             .lock()
@@ -260,7 +260,7 @@ impl Segment {
     ///
     /// # Errors
     /// [`LogError::Corrupt`] when a bad record has a later commit behind it.
-    pub(super) fn check(&self) -> Result<(u64, u64), LogError> {
+    pub(crate) fn check(&self) -> Result<(u64, u64), LogError> {
         let (mut next, mut pos) = (self.first, FILE_HEADER);
         while let Some((record, _)) = self.record(pos)? {
             if record.first_offset != next {

@@ -154,6 +154,28 @@ impl TreeReader {
         Ok(())
     }
 
+    /// Gives the files of the published tree one after another, by their names in the tree's folder, the
+    /// checkpoint last: a copy that is a tree of its own, of one moment, while appends go on.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or `take` refuses one.
+    pub fn copy(
+        &self,
+        mut take: impl FnMut(&str, &[u8]) -> std::io::Result<()>,
+    ) -> Result<Checkpoint> {
+        let path = self.root.join(CHECKPOINT);
+        let note = fs::read(&path).map_err(LedgerError::file(&path))?;
+        let (checkpoint, _) = Checkpoint::open(&note, &self.key, &[])
+            .map_err(|e| LedgerError::damaged(&path, e.to_string()))?;
+        for tile in Tile::all(checkpoint.size) {
+            let name = tile.path();
+            let bytes = self.read_tile(tile)?;
+            take(&name, &bytes).map_err(LedgerError::file(&name))?;
+        }
+        take(CHECKPOINT, &note).map_err(LedgerError::file(CHECKPOINT))?;
+        Ok(checkpoint)
+    }
+
     /// The hashes of the tree of `size` entries.
     pub(crate) fn hashes(&self, size: u64) -> TileHashes<&Self> {
         TileHashes::new(self, size)
