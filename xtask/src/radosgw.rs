@@ -99,8 +99,8 @@ impl Radosgw {
         )?;
         let osd = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
         let osd = osd.trim();
-        call(self.command("ceph").args(["osd", "new", osd]))?;
-        call(self.command("ceph").args(["mon", "getmap", "-o", &map]))?;
+        self.ask(&["osd", "new", osd])?;
+        self.ask(&["mon", "getmap", "-o", &map])?;
         call(self.command("ceph-osd").args([
             "-i",
             "0",
@@ -110,7 +110,7 @@ impl Radosgw {
             osd,
             "--mkfs",
         ]))?;
-        call(self.command("ceph").args([
+        self.ask(&[
             "osd",
             "crush",
             "add",
@@ -118,7 +118,7 @@ impl Radosgw {
             "1.0",
             "root=default",
             "host=localhost",
-        ]))?;
+        ])?;
         let pid = self.path("osd.pid");
         call(
             self.command("ceph-osd")
@@ -138,6 +138,19 @@ impl Radosgw {
             "--secret-key=testsecret",
         ]))?;
         self.wait()
+    }
+
+    /// Asks the monitor, which on a busy machine is not always ready at once.
+    fn ask(&self, args: &[&str]) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            match call(self.command("ceph").args(args)) {
+                Err(_) if started.elapsed() < Duration::from_secs(60) => {
+                    output(Command::new("sleep").arg("1"))?;
+                }
+                done => return done,
+            }
+        }
     }
 
     fn wait(&self) -> Result<()> {

@@ -176,13 +176,17 @@ pub(crate) fn azurite() -> Result<Option<PathBuf>> {
     let stamp = folder.join("installed");
     if !std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == AZURITE) {
         std::fs::create_dir_all(&folder)?;
-        call(
+        let installed = call(
             Command::new("npm")
                 .args(["install", "--no-audit", "--no-fund", "--silent"])
                 .args(["--ignore-scripts", "--prefix"])
                 .arg(&folder)
                 .arg(AZURITE),
-        )?;
+        );
+        if let Err(error) = installed {
+            eprintln!("skipped: Azure Blob Storage ({error})");
+            return Ok(None);
+        }
         std::fs::write(stamp, AZURITE)?;
     }
     Ok(Some(program))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sealwright_core::clock::DAY;
 use sealwright_events::{EventLog as _, LogError, ReadLimit};
@@ -36,17 +36,26 @@ async fn a_copy_under_load_holds_all_that_was_acknowledged_before() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder.path().join("log"));
     let stop = Arc::new(AtomicBool::new(false));
-    let (writer, told) = (log.clone(), Arc::clone(&stop));
+    // How far the log may grow: a round reads all of it, and must not lose the race.
+    let room = Arc::new(AtomicU64::new(0));
+    let (writer, told, until) = (log.clone(), Arc::clone(&stop), Arc::clone(&room));
     let writing = tokio::spawn(async move {
-        for i in 0.. {
+        let mut i = 0;
+        loop {
             if told.load(Ordering::SeqCst) {
                 return;
             }
+            if writer.head().await.unwrap() >= until.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+                continue;
+            }
             let batch = (0..7).map(|n| new(&format!("{i}-{n}"), "1")).collect();
             writer.commit(NOW, vec![batch]).await.unwrap();
+            i += 1;
         }
     });
     for round in 0..20 {
+        room.store((round + 1) * 50 + 500, Ordering::SeqCst);
         while log.head().await.unwrap() < (round + 1) * 50 {
             tokio::task::yield_now().await;
         }
