@@ -102,6 +102,13 @@ async fn a_file_that_ends_early_is_named_and_what_is_no_part_of_the_lake_is_not_
         "{}",
         answer.text()
     );
+    // The log is read by another thread.
+    for _ in 0..200 {
+        if server.log().contains(&name) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(server.log().contains(&name), "which file? {}", server.log());
     let usage = format!("/api/billing/usage?meter=ai.requests&from={}", ago(86_400));
     for _ in 0..200 {
