@@ -39,7 +39,7 @@ fn holds(row: &Row, condition: &Condition) -> bool {
         Condition::Like(like) => terms(&like.field).iter().any(|term| (like.test)(term)),
         Condition::Phrase(phrase) => phrase.is_in(&row.text.to_lowercase()),
         // A test that terms know nothing of.
-        Condition::Within(outer) => row.offset % 2 == 0 && holds(row, outer),
+        Condition::Within(outer) => row.offset.is_multiple_of(2) && holds(row, outer),
     }
 }
 
