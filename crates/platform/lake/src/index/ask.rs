@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::fs;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -130,9 +131,12 @@ impl Lake {
         };
         let (known, rest) = match known {
             Ok(known) => (known, rest),
-            Err(error) => {
+            Err(Broken { path, damaged }) => {
                 // It is made anew by the next round of indexing; until then events are looked at.
-                tracing::warn!(%error, "an index is damaged");
+                tracing::warn!(file = %path.display(), error = %damaged, "an index is damaged");
+                if self.owned() {
+                    let _ = fs::remove_file(&path);
+                }
                 let all = needed(&snapshot.files, question).cloned().collect();
                 (Known::nothing(question), all)
             }
@@ -320,9 +324,18 @@ impl From<Ended> for LakeError {
     }
 }
 
-impl From<Ended> for Damaged {
+/// An index that cannot be read.
+struct Broken {
+    path: PathBuf,
+    damaged: Damaged,
+}
+
+impl From<Ended> for Broken {
     fn from(_: Ended) -> Self {
-        Self("a thread ended".to_owned())
+        Self {
+            path: PathBuf::new(),
+            damaged: Damaged("a thread ended".to_owned()),
+        }
     }
 }
 
@@ -360,17 +373,29 @@ fn may_hold(entry: &Entry, question: &Question) -> bool {
 }
 
 /// What the indexes say, asked on all processors.
-fn known(question: &Question, indexed: &Indexed) -> std::result::Result<Known, Damaged> {
+fn known(question: &Question, indexed: &Indexed) -> std::result::Result<Known, Broken> {
     let all = Mutex::new(Known::nothing(question));
     let condition = Condition::All(vec![
         condition_of(&question.search),
         question.condition.clone(),
     ]);
+    let broken = |file: usize, damaged| Broken {
+        path: indexed.files[file].1.clone(),
+        damaged,
+    };
     on_all_processors(&indexed.segments, |at| {
-        one(question, &condition, indexed, *at, &all)
+        one(question, &condition, indexed, *at, &all).map_err(|error| broken(at.0, error))
     })?;
     let mut known = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-    facets(indexed, &mut known)?;
+    let mut rows = std::mem::take(&mut known.rows);
+    rows.sort_unstable_by_key(|(latest, ..)| Reverse(*latest));
+    for (_, file, at, rows) in rows {
+        if known.answer.faceted >= FACETED as u64 {
+            break;
+        }
+        facets(indexed, (file, at), &rows, &mut known.answer).map_err(|e| broken(file, e))?;
+    }
+    known.answer.facets.retain(|_, values| !values.is_empty());
     Ok(known)
 }
 
@@ -452,28 +477,25 @@ fn one(
     Ok(())
 }
 
-/// Counts the facets of the latest events.
-fn facets(indexed: &Indexed, known: &mut Known) -> std::result::Result<(), Damaged> {
-    let mut rows = std::mem::take(&mut known.rows);
-    rows.sort_unstable_by_key(|(latest, ..)| Reverse(*latest));
-    for (_, file, at, rows) in rows {
-        if known.answer.faceted >= FACETED as u64 {
-            break;
-        }
-        let (_, path, made) = &indexed.files[file];
-        let segment = Segment::open(Part::open(path, &made.segments[at])?)?;
-        for name in segment.field_names()? {
-            let Some(facet) = facet_of(&name) else {
-                continue;
-            };
-            let values = known.answer.facets.entry(facet.to_owned()).or_default();
-            segment.count_terms(&name, &rows, |value, events| {
-                *values.entry(value.to_owned()).or_insert(0) += events as u64;
-            })?;
-        }
-        known.answer.faceted += rows.count() as u64;
+/// Counts the facets of some of a segment's rows.
+fn facets(
+    indexed: &Indexed,
+    (file, at): (usize, usize),
+    rows: &RowSet,
+    answer: &mut Answer,
+) -> std::result::Result<(), Damaged> {
+    let (_, path, made) = &indexed.files[file];
+    let segment = Segment::open(Part::open(path, &made.segments[at])?)?;
+    for name in segment.field_names()? {
+        let Some(facet) = facet_of(&name) else {
+            continue;
+        };
+        let values = answer.facets.entry(facet.to_owned()).or_default();
+        segment.count_terms(&name, rows, |value, events| {
+            *values.entry(value.to_owned()).or_insert(0) += events as u64;
+        })?;
     }
-    known.answer.facets.retain(|_, values| !values.is_empty());
+    answer.faceted += rows.count() as u64;
     Ok(())
 }
 

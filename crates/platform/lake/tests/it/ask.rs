@@ -237,6 +237,9 @@ async fn another_version_and_damage_cost_time_and_no_answer() {
         damage(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
         judged_by(&lake, &stored, some).await;
+        // It is made anew.
+        let made = lake.index(later, LONG).await.unwrap();
+        assert_eq!((made.files, made.left), (1, 0));
     }
 }
 
