@@ -10,6 +10,7 @@ mod dlp;
 mod docs;
 mod doctor;
 mod edge;
+mod egress;
 mod erasure;
 mod history;
 mod installation;

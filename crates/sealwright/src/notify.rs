@@ -1,26 +1,16 @@
 //! Notifications, with what this installation decides.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sealwright_access::{Audit, TenantDirectory};
 use sealwright_config::Config;
 use sealwright_core::Clock;
 use sealwright_core::clock::DAY;
-use sealwright_notify::{
-    Backoff, Egress, EgressOptions, Notifier, NotifyOptions, NotifyParts, NotifyService,
-};
+use sealwright_notify::{Backoff, Notifier, NotifyOptions, NotifyParts, NotifyService};
 use sealwright_store::Store;
 
-/// The certificates in the file that `setting` names; none when it names none.
-pub(crate) fn authorities(setting: &str, path: &Path) -> Result<Option<Vec<u8>>> {
-    if path.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let read = std::fs::read(path).with_context(|| format!("{setting} {}", path.display()))?;
-    Ok(Some(read))
-}
+use crate::egress;
 
 /// The service over the opened state.
 pub(crate) fn service(
@@ -31,27 +21,22 @@ pub(crate) fn service(
     directory: TenantDirectory,
 ) -> Result<NotifyService> {
     let settings = &config.notify;
-    let extra_roots = authorities("notify.ca_file", &settings.ca_file)?;
     let public_url = if config.listen.public_url.is_empty() {
         format!("http://{}", config.listen.address)
     } else {
         config.listen.public_url.trim_end_matches('/').to_owned()
     };
-    let private = settings
-        .private_targets
-        .parse()
-        .map_err(|detail| anyhow::anyhow!("notify.private_targets: {detail}"))?;
     Ok(NotifyService::new(NotifyParts {
         store,
         clock: Arc::clone(&clock),
         audit,
         ring: crate::secrets::key_ring(config)?,
-        egress: Egress::new(EgressOptions {
-            section: "notify",
-            private,
-            timeout: settings.timeout.std(),
-            extra_roots,
-        }),
+        egress: egress::way_out(
+            "notify",
+            &settings.private_targets,
+            &settings.ca_file,
+            settings.timeout.std(),
+        )?,
         directory,
         notifier: Notifier::new(clock),
         options: NotifyOptions {

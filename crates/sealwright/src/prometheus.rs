@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use sealwright_access::{Audit, TenantDirectory};
 use sealwright_config::Config;
 use sealwright_core::Clock;
-use sealwright_egress::{Egress, EgressOptions};
 use sealwright_prometheus::{Limits, PrometheusParts, PrometheusService, Puller};
 use sealwright_store::Store;
 
+use crate::egress;
 use crate::installation::Installation;
 use crate::sink::IntakeSink;
 
@@ -23,22 +23,17 @@ pub(crate) fn service(
     directory: TenantDirectory,
 ) -> Result<PrometheusService> {
     let settings = &config.prometheus;
-    let private = settings
-        .private_targets
-        .parse()
-        .map_err(|detail| anyhow::anyhow!("prometheus.private_targets: {detail}"))?;
-    let extra_roots = crate::notify::authorities("prometheus.ca_file", &settings.ca_file)?;
     Ok(PrometheusService::new(PrometheusParts {
         store,
         clock,
         audit,
         ring: crate::secrets::key_ring(config)?,
-        egress: Egress::new(EgressOptions {
-            section: "prometheus",
-            private,
-            timeout: settings.timeout.std().max(Duration::from_secs(1)),
-            extra_roots,
-        }),
+        egress: egress::way_out(
+            "prometheus",
+            &settings.private_targets,
+            &settings.ca_file,
+            settings.timeout.std().max(Duration::from_secs(1)),
+        )?,
         directory,
         limits: Limits {
             bytes: usize::try_from(settings.answer_bytes).context("prometheus.answer_bytes")?,

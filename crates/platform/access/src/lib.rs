@@ -15,6 +15,7 @@ mod error;
 pub mod forms;
 pub mod guard;
 pub mod http;
+pub mod input;
 mod model;
 pub mod pages;
 mod password;
@@ -24,6 +25,7 @@ mod role;
 mod secret;
 mod service;
 mod store;
+pub mod visit;
 
 pub use audit::{Actor, Audit, AuditAction, Unrecorded};
 pub use directory::TenantDirectory;

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod id;
 pub mod page;
+pub mod parallel;
 pub mod problem;
 pub mod tenant;
 
@@ -17,5 +18,6 @@ pub use client::client_address;
 pub use clock::{Clock, ManualClock, SystemClock, UnixMicros};
 pub use id::{Id, IdError, IdKind};
 pub use page::{Cursor, Page};
+pub use parallel::on_all_processors;
 pub use problem::Problem;
 pub use tenant::{TenantId, TenantScope};

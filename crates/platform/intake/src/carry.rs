@@ -9,7 +9,7 @@ use sealwright_events::{EventLog as _, LogError};
 use sealwright_store::Store;
 
 use crate::StoreLog;
-use crate::codec::{Block, decode};
+use crate::codec::Block;
 use crate::log::kept::{self, Kept};
 use crate::log::replace::sync_folder;
 use crate::log::segment::{FILE_HEADER, Segment, push_record};
@@ -78,16 +78,8 @@ pub async fn files_into_tables(folder: &Path, store: &Store) -> Result<Range<u64
         };
         let mut pos = FILE_HEADER;
         while pos < part.bytes {
-            let damaged = || segment.corrupt(pos, "the record is damaged");
-            let (record, body) = segment.record(pos)?.ok_or_else(damaged)?;
-            let events = decode(
-                &body,
-                record.raw_len as usize,
-                record.count as usize,
-                record.first_offset,
-                record.received_at,
-            )
-            .map_err(|detail| segment.corrupt(pos, detail))?;
+            let lacking = || "the record is damaged".to_owned();
+            let (record, body, events) = segment.events(pos, lacking)?;
             identities.extend(events.iter().map(Kept::of));
             pos += record.len();
             blocks.push(StoredBlock {

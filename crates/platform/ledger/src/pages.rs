@@ -6,10 +6,10 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use jiff::tz::TimeZone;
-use sealwright_access::http::SessionInfo;
+use sealwright_access::visit::{Answer, Refusal, Visitor};
 use sealwright_access::{Action, Principal};
 use sealwright_core::Problem;
 use sealwright_merkle::leaf_hash;
@@ -47,23 +47,6 @@ impl LedgerPages {
     }
 }
 
-/// A page that is shown instead of the one that was asked for.
-struct Refusal(Box<Response>);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-impl From<Response> for Refusal {
-    fn from(response: Response) -> Self {
-        Self(Box::new(response))
-    }
-}
-
-type Answer = Result<Response, Refusal>;
-
 /// A request of somebody who is signed in and may read the ledger.
 struct Visit {
     pages: Arc<LedgerPages>,
@@ -80,21 +63,18 @@ impl FromRequestParts<Arc<LedgerPages>> for Visit {
         parts: &mut Parts,
         pages: &Arc<LedgerPages>,
     ) -> Result<Self, Refusal> {
-        let url = PageUrl::from_uri(&parts.uri);
-        let Some(by) = parts.extensions.get::<Principal>().cloned() else {
-            let login = PageUrl::parse("/login").with("next", &url.to_string());
-            return Err(Redirect::to(&login.to_string()).into_response().into());
-        };
-        let csrf = parts
-            .extensions
-            .get::<SessionInfo>()
-            .map_or_else(String::new, |info| info.csrf.clone());
+        let Visitor {
+            by,
+            url,
+            csrf,
+            headers,
+        } = Visitor::of(parts)?;
         let visit = Self {
             pages: Arc::clone(pages),
             by,
             url,
             csrf,
-            headers: parts.headers.clone(),
+            headers,
         };
         match visit.by.require(Action::LedgerRead) {
             Ok(()) => Ok(visit),

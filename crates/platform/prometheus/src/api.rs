@@ -1,14 +1,12 @@
 //! HTTP: `/api/prometheus/sources`.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sealwright_access::Principal;
-use sealwright_core::{Page, Problem};
-use serde::de::DeserializeOwned;
+use sealwright_access::input::{Asked, Body, if_match, tagged};
+use sealwright_core::Page;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -34,54 +32,6 @@ pub fn router() -> OpenApiRouter<PrometheusService> {
         .routes(routes!(rewind))
         .routes(routes!(retry))
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
-}
-
-/// A JSON body; what is wrong with it is a problem that names the place. The text is never repeated: it may
-/// hold secrets.
-struct Body<T>(T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = PrometheusError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let bad = |rejection: JsonRejection| {
-            let detail = match rejection {
-                JsonRejection::JsonDataError(error) => without_values(&error.body_text()),
-                other => other.body_text(),
-            };
-            PrometheusError::from(Problem::bad_request(detail))
-        };
-        Json::from_request(request, state)
-            .await
-            .map(|Json(value)| Self(value))
-            .map_err(bad)
-    }
-}
-
-/// serde's messages quote what they found (`invalid type: string "…"`); what stands in quotes is left out.
-fn without_values(text: &str) -> String {
-    let mut out = String::new();
-    for (at, part) in text.split('"').enumerate() {
-        out.push_str(if at % 2 == 0 { part } else { "…" });
-    }
-    out
-}
-
-/// A query.
-struct Asked<T>(T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = PrometheusError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let bad = |rejection: QueryRejection| {
-            PrometheusError::from(Problem::bad_request(rejection.body_text()))
-        };
-        Query::from_request_parts(parts, state)
-            .await
-            .map(|Query(value)| Self(value))
-            .map_err(bad)
-    }
 }
 
 /// Which page of a list.
@@ -120,39 +70,14 @@ impl PrometheusSourceAnswer {
     }
 }
 
-/// `ETag: "<version>"`.
-fn tagged(answer: PrometheusSourceAnswer) -> Response {
-    let version = answer.source.version;
-    let mut response = Json(answer).into_response();
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+fn shown(answer: PrometheusSourceAnswer) -> Response {
+    tagged(answer.source.version, answer)
 }
 
 async fn answered(service: &PrometheusService, by: &Principal, source: Source) -> Result<Response> {
     let totals = service.totals(by, Some(source.id)).await?;
     let totals = totals.get(&source.id).copied().unwrap_or_default();
-    Ok(tagged(PrometheusSourceAnswer::new(service, source, totals)))
-}
-
-/// The version of `If-Match`; `*` and an absent one match any.
-fn if_match(headers: &HeaderMap) -> Result<Option<i64>> {
-    let Some(value) = headers.get(header::IF_MATCH) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    text.strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|text| text.parse().ok())
-        .map(Some)
-        .ok_or_else(|| {
-            Problem::bad_request("If-Match must hold the ETag of the last answer, e.g. \"3\"")
-                .into()
-        })
+    Ok(shown(PrometheusSourceAnswer::new(service, source, totals)))
 }
 
 /// What Prometheus servers are asked for, newest first, and how that stands. Needs `prometheus:read`.
@@ -192,7 +117,7 @@ async fn create(
         format!("/api/prometheus/sources/{}", source.id),
     )];
     let answer = PrometheusSourceAnswer::new(&service, source, Totals::default());
-    Ok((StatusCode::CREATED, location, tagged(answer)).into_response())
+    Ok((StatusCode::CREATED, location, shown(answer)).into_response())
 }
 
 /// One source. Needs `prometheus:read`.

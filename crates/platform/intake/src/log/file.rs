@@ -16,7 +16,7 @@ use super::ids::Ids;
 use super::kept::{self, Kept};
 use super::segment::{FILE_HEADER, Segment, push_record};
 use super::{AppendError, FaultPoint, Faults, IntakeLog, NoFaults, TrimTo};
-use crate::codec::{decode, encode};
+use crate::codec::encode;
 use crate::decide::{Decision, decide};
 use crate::model::{BatchOutcome, EventKey, Known, NewEvent};
 
@@ -391,17 +391,8 @@ impl Inner {
                 if header.first_offset > next || next >= head {
                     break;
                 }
-                let damaged =
-                    || segment.corrupt(pos, format!("the record of offset {next} is damaged"));
-                let (record, body) = segment.record(pos)?.ok_or_else(damaged)?;
-                let decoded = decode(
-                    &body,
-                    record.raw_len as usize,
-                    record.count as usize,
-                    record.first_offset,
-                    record.received_at,
-                )
-                .map_err(|detail| segment.corrupt(pos, detail))?;
+                let lacking = || format!("the record of offset {next} is damaged");
+                let (record, _, decoded) = segment.events(pos, lacking)?;
                 for event in decoded {
                     if event.offset < next || event.offset >= head {
                         continue;

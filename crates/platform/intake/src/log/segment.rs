@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use sealwright_core::UnixMicros;
-use sealwright_events::LogError;
+use sealwright_events::{LogError, StoredEvent};
 
-use crate::codec::Block;
+use crate::codec::{Block, decode};
 
 pub(crate) const FILE_HEADER: u64 = 16;
 const FILE_MAGIC: &[u8; 8] = b"SWLOG001";
@@ -215,6 +215,26 @@ impl Segment {
             .read_exact_at(&mut body, pos + RECORD_HEADER as u64)
             .map_err(|e| self.unavailable(&e))?;
         Ok(record.is_intact(&header, &body).then_some((record, body)))
+    }
+
+    /// The record at `pos` with its events; `lacking` says what it means that there is none.
+    pub(crate) fn events(
+        &self,
+        pos: u64,
+        lacking: impl FnOnce() -> String,
+    ) -> Result<(Record, Vec<u8>, Vec<StoredEvent>), LogError> {
+        let (record, body) = self
+            .record(pos)?
+            .ok_or_else(|| self.corrupt(pos, lacking()))?;
+        let events = decode(
+            &body,
+            record.raw_len as usize,
+            record.count as usize,
+            record.first_offset,
+            record.received_at,
+        )
+        .map_err(|detail| self.corrupt(pos, detail))?;
+        Ok((record, body, events))
     }
 
     /// Where to begin looking for the record that holds `offset`: a record's start at or before it.

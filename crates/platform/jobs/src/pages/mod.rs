@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use jiff::tz::TimeZone;
-use sealwright_access::http::SessionInfo;
+use sealwright_access::visit::{Answer, Refusal, Visitor};
 use sealwright_access::{Action, Principal};
 use sealwright_core::{Problem, UnixMicros};
 use sealwright_web::component::{Badge, Cell, Tone};
@@ -49,17 +49,6 @@ impl JobsPages {
     }
 }
 
-/// A page that is shown instead of the one that was asked for.
-struct Refusal(Box<Response>);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-type Answer = Result<Response, Refusal>;
-
 /// A request of somebody who is signed in and may see jobs.
 struct Visit {
     pages: Arc<JobsPages>,
@@ -76,22 +65,18 @@ impl FromRequestParts<Arc<JobsPages>> for Visit {
         parts: &mut Parts,
         pages: &Arc<JobsPages>,
     ) -> Result<Self, Refusal> {
-        let url = PageUrl::from_uri(&parts.uri);
-        let Some(by) = parts.extensions.get::<Principal>().cloned() else {
-            let login = PageUrl::parse("/login").with("next", &url.to_string());
-            let to_login = Redirect::to(&login.to_string()).into_response();
-            return Err(Refusal(Box::new(to_login)));
-        };
-        let csrf = parts
-            .extensions
-            .get::<SessionInfo>()
-            .map_or_else(String::new, |info| info.csrf.clone());
+        let Visitor {
+            by,
+            url,
+            csrf,
+            headers,
+        } = Visitor::of(parts)?;
         Ok(Self {
             pages: Arc::clone(pages),
             by,
             url,
             csrf,
-            headers: parts.headers.clone(),
+            headers,
         })
     }
 }
@@ -118,7 +103,7 @@ impl Visit {
         let status =
             StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let page = ProblemPage::new(status, &problem.detail).page(self.chrome(Vec::new()));
-        Refusal(Box::new(page.into_response()))
+        page.into_response().into()
     }
 }
 

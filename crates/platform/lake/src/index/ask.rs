@@ -3,14 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fs;
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use async_trait::async_trait;
-use sealwright_core::{Cursor, TenantScope, UnixMicros};
+use sealwright_core::{Cursor, UnixMicros, on_all_processors};
 use sealwright_events::{
     Answer, EventSearch, Facets, HistoryError, Question, StoredEvent, facet_of,
 };
@@ -18,7 +15,7 @@ use sealwright_terms::{Condition, Damaged, RowSet, Segment, Verdict};
 
 use super::file::{Entry, Part, Table, path_of, table};
 use super::{condition_of, field};
-use crate::error::{LakeError, Result};
+use crate::error::Result;
 use crate::files::DataFile;
 use crate::filter::{EventFilter, Order, limited};
 use crate::rewrite::{blocking, read_rows};
@@ -270,73 +267,18 @@ async fn fetched(indexed: &Arc<Indexed>, places: Vec<Place>) -> Result<Vec<Store
                 events.extend(stored_events(&batch)?);
                 Ok(())
             })?;
-            Ok::<_, LakeError>(events)
-        })?;
+            Ok(events)
+        });
+        let parts: Vec<Vec<StoredEvent>> = parts.into_iter().collect::<Result<_>>()?;
         Ok(parts.concat())
     })
     .await
-}
-
-/// Does each piece of work, the next one on whichever processor is free; the results in the order of the work.
-fn on_all_processors<W: Sync, T: Send, E: Send + From<Ended>>(
-    work: &[W],
-    each: impl Fn(&W) -> std::result::Result<T, E> + Sync,
-) -> std::result::Result<Vec<T>, E> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, Relaxed);
-            let Some(one) = work.get(at) else {
-                return Ok::<Vec<(usize, T)>, E>(done);
-            };
-            done.push((at, each(one)?));
-        }
-    };
-    let mut all = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(work.len()))
-            .map(|_| scope.spawn(run))
-            .collect();
-        let mut all = run();
-        for other in others {
-            let other = other.join().unwrap_or_else(|_| Err(Ended.into()));
-            all = match (all, other) {
-                (Ok(mut all), Ok(other)) => {
-                    all.extend(other);
-                    Ok(all)
-                }
-                (Err(error), _) | (_, Err(error)) => Err(error),
-            };
-        }
-        all
-    })?;
-    all.sort_unstable_by_key(|(at, _)| *at);
-    Ok(all.into_iter().map(|(_, done)| done).collect())
-}
-
-/// A thread has ended before its work.
-struct Ended;
-
-impl From<Ended> for LakeError {
-    fn from(_: Ended) -> Self {
-        Self::Table("a thread ended".to_owned())
-    }
 }
 
 /// An index that cannot be read.
 struct Broken {
     path: PathBuf,
     damaged: Damaged,
-}
-
-impl From<Ended> for Broken {
-    fn from(_: Ended) -> Self {
-        Self {
-            path: PathBuf::new(),
-            damaged: Damaged("a thread ended".to_owned()),
-        }
-    }
 }
 
 #[async_trait]
@@ -349,24 +291,21 @@ impl EventSearch for Lake {
 
 /// The data files that the statistics do not rule out.
 fn needed<'a>(files: &'a [DataFile], question: &Question) -> impl Iterator<Item = &'a DataFile> {
-    let search = question.search.clone();
+    let (from, to) = (question.search.from.0, question.search.to.0);
+    let tenant = question.search.scope.tenant().map(|one| one.to_string());
     files.iter().filter(move |file| {
         let times = file.times.as_ref();
-        let tenant = match search.scope {
-            TenantScope::One(tenant) => Some(tenant.to_string()),
-            TenantScope::All => None,
-        };
-        times.is_none_or(|r| r.min < search.to.0 && r.max >= search.from.0)
-            && tenant.is_none_or(|t| file.tenants.as_ref().is_none_or(|r| r.holds(&t)))
+        let tenants = file.tenants.as_ref();
+        times.is_none_or(|r| r.min < to && r.max >= from)
+            && tenant
+                .as_ref()
+                .is_none_or(|t| tenants.is_none_or(|r| r.holds(t)))
     })
 }
 
 fn may_hold(entry: &Entry, question: &Question) -> bool {
     let search = &question.search;
-    let tenant = match search.scope {
-        TenantScope::One(tenant) => Some(tenant.to_string()),
-        TenantScope::All => None,
-    };
+    let tenant = search.scope.tenant().map(|one| one.to_string());
     entry.times.0 < search.to.0
         && entry.times.1 >= search.from.0
         && tenant.is_none_or(|t| (&entry.tenants.0..=&entry.tenants.1).contains(&&t))
@@ -385,7 +324,9 @@ fn known(question: &Question, indexed: &Indexed) -> std::result::Result<Known, B
     };
     on_all_processors(&indexed.segments, |at| {
         one(question, &condition, indexed, *at, &all).map_err(|error| broken(at.0, error))
-    })?;
+    })
+    .into_iter()
+    .collect::<std::result::Result<(), Broken>>()?;
     let mut known = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut rows = std::mem::take(&mut known.rows);
     rows.sort_unstable_by_key(|(latest, ..)| Reverse(*latest));
@@ -578,8 +519,8 @@ async fn looked_at(
         let parts = on_all_processors(&shares, |share| {
             let mut look = look();
             let found = share.iter().filter_map(|e| Some((e.clone(), look(e)?)));
-            Ok::<_, LakeError>(found.collect::<Vec<_>>())
-        })?;
+            found.collect::<Vec<_>>()
+        });
         Ok(parts.concat())
     })
     .await

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use jiff::tz::TimeZone;
 use sealwright_access::forms::Fields;
-use sealwright_access::http::SessionInfo;
+use sealwright_access::visit::{Answer, Refusal, Visitor};
 use sealwright_access::{Action, Principal};
 use sealwright_core::{Problem, TenantId, UnixMicros};
 use sealwright_web::component::{Cell, Tone};
@@ -76,23 +76,6 @@ pub fn router(pages: Arc<NotifyPages>) -> Router {
         .with_state(pages)
 }
 
-/// An answer instead of the page that was asked for.
-struct Refusal(Box<Response>);
-
-impl From<Response> for Refusal {
-    fn from(response: Response) -> Self {
-        Self(Box::new(response))
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-type Answer = Result<Response, Refusal>;
-
 /// A form that was refused: what was typed, and why.
 type Refused<'a> = Option<(&'a Fields, &'a NotifyError)>;
 
@@ -112,21 +95,18 @@ impl FromRequestParts<Arc<NotifyPages>> for Visit {
         parts: &mut Parts,
         pages: &Arc<NotifyPages>,
     ) -> Result<Self, Refusal> {
-        let url = PageUrl::from_uri(&parts.uri);
-        let Some(by) = parts.extensions.get::<Principal>().cloned() else {
-            let login = PageUrl::parse("/login").with("next", &url.to_string());
-            return Err(Redirect::to(&login.to_string()).into_response().into());
-        };
-        let csrf = parts
-            .extensions
-            .get::<SessionInfo>()
-            .map_or_else(String::new, |info| info.csrf.clone());
+        let Visitor {
+            by,
+            url,
+            csrf,
+            headers,
+        } = Visitor::of(parts)?;
         let visit = Self {
             pages: Arc::clone(pages),
             by,
             url,
             csrf,
-            headers: parts.headers.clone(),
+            headers,
         };
         match visit.by.require(Action::NotifyRead) {
             Ok(()) => Ok(visit),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::IntoResponse;
 use jiff::tz::TimeZone;
-use sealwright_access::http::SessionInfo;
+use sealwright_access::visit::Visitor;
+pub(super) use sealwright_access::visit::{Answer, Refusal};
 use sealwright_access::{Action, Principal, Tenant};
 use sealwright_core::{Problem, TenantId, TenantScope, UnixMicros};
 use sealwright_web::range::Preset;
@@ -16,24 +17,6 @@ use sealwright_web::{Chrome, Crumb, PageUrl, ProblemPage, TenantMenu, TimeRange}
 use super::{BillingPages, TABS};
 use crate::model::Span;
 use crate::service::BillingError;
-
-/// A page that is shown instead of the one that was asked for.
-pub(super) struct Refusal(Box<Response>);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-impl From<Response> for Refusal {
-    fn from(response: Response) -> Self {
-        Self(Box::new(response))
-    }
-}
-
-/// What a handler answers.
-pub(super) type Answer = Result<Response, Refusal>;
 
 /// A request of somebody who is signed in and may see billing.
 pub(super) struct Visit {
@@ -54,15 +37,12 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let pages = Arc::<BillingPages>::from_ref(state);
-        let url = PageUrl::from_uri(&parts.uri);
-        let Some(by) = parts.extensions.get::<Principal>().cloned() else {
-            let login = PageUrl::parse("/login").with("next", &url.to_string());
-            return Err(Redirect::to(&login.to_string()).into_response().into());
-        };
-        let csrf = parts
-            .extensions
-            .get::<SessionInfo>()
-            .map_or_else(String::new, |info| info.csrf.clone());
+        let Visitor {
+            by,
+            url,
+            csrf,
+            headers,
+        } = Visitor::of(parts)?;
         let now = pages.clock.now();
         let visit = Self {
             pages,
@@ -70,7 +50,7 @@ where
             url,
             now,
             csrf,
-            headers: parts.headers.clone(),
+            headers,
         };
         match visit.by.require(Action::BillingRead) {
             Ok(()) => Ok(visit),

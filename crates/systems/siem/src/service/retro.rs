@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwright_core::{TenantId, UnixMicros};
+use sealwright_core::{TenantId, UnixMicros, on_all_processors};
 use sealwright_events::{History, HistoryError, HistoryQuery, StoredEvent};
 use sealwright_sigma::compiled::Matcher;
 use sealwright_sigma::correlation::engine::Taken;
@@ -113,11 +113,11 @@ pub async fn run(
             }
         };
         let (seen, next) = tokio::join!(sift(&ruleset, page), next);
-        let (events, sifted) = seen?;
+        let (events, matters) = seen?;
         let mut found = Vec::new();
-        for (event, sifted) in events.iter().zip(sifted) {
+        for (event, matters) in events.iter().zip(matters) {
             latest = latest.max(event.received_at);
-            match offer(&mut detector, &mut matcher, event, sifted, &mut found) {
+            match offer(&mut detector, &mut matcher, event, matters, &mut found) {
                 Ok(late) => report.late += u64::from(late),
                 Err(_) => report.refused += 1,
             }
@@ -157,66 +157,42 @@ pub async fn run(
     Ok(report)
 }
 
-/// What is known of an event before it takes its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sifted {
-    /// Some rule matches it, or it cannot be evaluated.
-    Matters,
-    /// No rule matches it.
-    Nothing,
-}
-
-/// Finds the events that some rule matches, on all processors. Which rules match an event depends on nothing but
-/// the event; only what follows from it goes in order.
+/// Which events some rule matches, or cannot be evaluated, found on all processors. Which rules match an event depends on
+/// nothing but the event; only what follows from it goes in order.
 async fn sift(
     ruleset: &Arc<Ruleset>,
     page: Vec<StoredEvent>,
-) -> Result<(Vec<StoredEvent>, Vec<Sifted>), SiemError> {
+) -> Result<(Vec<StoredEvent>, Vec<bool>), SiemError> {
+    const SHARE: usize = 500;
     let ruleset = Arc::clone(ruleset);
     let work = move || {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = page.len().div_ceil(threads).max(1);
-        let sifted = std::thread::scope(|scope| {
-            let parts: Vec<_> = page
-                .chunks(share)
-                .map(|part| {
-                    let mut matcher = matcher(&ruleset);
-                    scope.spawn(move || {
-                        let one = |event| sift_one(&mut matcher, event);
-                        part.iter().map(one).collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            let parts = parts.into_iter().map(std::thread::ScopedJoinHandle::join);
-            parts.collect::<Result<Vec<_>, _>>()
+        let shares: Vec<&[StoredEvent]> = page.chunks(SHARE).collect();
+        let matters = on_all_processors(&shares, |share| {
+            let mut matcher = matcher(&ruleset);
+            let one = |event| matters(&mut matcher, event);
+            share.iter().map(one).collect::<Vec<bool>>()
         });
-        sifted.map(|parts| (page, parts.concat()))
+        let matters = matters.concat();
+        (page, matters)
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(sifted)) => Ok(sifted),
-        Ok(Err(_)) => Err(HistoryError("matching ended".to_owned()).into()),
-        Err(error) => Err(HistoryError(error.to_string()).into()),
-    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| HistoryError(error.to_string()).into())
 }
 
-fn sift_one(matcher: &mut Matcher, event: &StoredEvent) -> Sifted {
+fn matters(matcher: &mut Matcher, event: &StoredEvent) -> bool {
     let nothing = normalise(event).is_ok_and(|normalised| {
         matcher
             .matches_at(&normalised.json, Some(event.time.0))
             .is_ok_and(<[usize]>::is_empty)
     });
-    if nothing {
-        Sifted::Nothing
-    } else {
-        Sifted::Matters
-    }
+    !nothing
 }
 
 fn offer(
     detector: &mut Detector,
     matcher: &mut Matcher,
     event: &StoredEvent,
-    sifted: Sifted,
+    matters: bool,
     found: &mut Vec<Finding>,
 ) -> Result<bool, String> {
     let mut observed = Observed {
@@ -226,12 +202,12 @@ fn offer(
         received: event.received_at,
         json: "",
     };
-    let offered = if sifted == Sifted::Nothing {
-        detector.pass_by(matcher, &observed, found)
-    } else {
+    let offered = if matters {
         let normalised = normalise(event).map_err(|error| error.to_string())?;
         observed.json = &normalised.json;
         detector.offer(matcher, &observed, found)?
+    } else {
+        detector.pass_by(matcher, &observed, found)
     };
     Ok(offered.taken == Taken::Late)
 }
