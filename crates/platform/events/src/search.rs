@@ -126,7 +126,8 @@ impl Answer {
         self.faceted += 1;
     }
 
-    /// Answers by looking at every event. They come with the last accepted first.
+    /// Answers by looking at every event: what every other way of answering is held to. Events come with the last accepted
+    /// first.
     pub fn by_looking(question: &Question, events: impl Iterator<Item = StoredEvent>) -> Self {
         let mut answer = Self {
             complete: true,

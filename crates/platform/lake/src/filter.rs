@@ -5,25 +5,16 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::AsArray as _;
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
-use datafusion::functions::datetime::expr_fn::date_bin;
-use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::prelude::{DataFrame, Expr, col, lit};
 use sealwright_core::{Cursor, TenantId, TenantScope, UnixMicros};
 use sealwright_events::{Search, StoredEvent};
 use sealwright_terms::Phrase;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::encode::arrow_error;
 use crate::error::{LakeError, Result};
 use crate::files::DataFile;
 use crate::query::{EVENT_COLUMNS, LONGEST_QUERY_SECONDS, Scoped};
 use crate::rows::stored_events;
-use crate::schema::{TABLE_SCHEMA, column};
 use crate::table::{Lake, Snapshot};
 use crate::udf;
 
@@ -31,8 +22,6 @@ use crate::udf;
 const MEMORY: usize = 512 << 20;
 /// Most events of one page.
 pub const LARGEST_PAGE: usize = 10_000;
-/// Most buckets of one histogram.
-pub const MOST_BUCKETS: i64 = 10_000;
 
 /// Which events. Every condition that is given must hold; the default is all events of the scope.
 #[derive(Debug, Clone, Default)]
@@ -78,16 +67,6 @@ pub struct EventPage {
     pub next: Option<Cursor>,
     /// The first offset that the lake did not hold; events from there on are in the log only.
     pub next_offset: u64,
-}
-
-/// One bar of a histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Bucket {
-    /// The bucket's first moment, in microseconds since 1970 (UTC); it ends before the next bucket's.
-    #[schema(value_type = i64)]
-    pub start: UnixMicros,
-    /// Its events.
-    pub count: u64,
 }
 
 fn text(value: &str) -> Expr {
@@ -255,86 +234,5 @@ impl Lake {
         let rows = filter.apply(scoped.rows())?;
         let count = limited(async { Ok(Box::pin(rows.count()).await?) }).await?;
         Ok(count as u64)
-    }
-
-    /// Counts by `time` in buckets of `width` microseconds that start at multiples of it since 1970, so
-    /// that hours and days are UTC hours and days. With both `from` and `to` in the filter, buckets
-    /// without events are there with a count of 0.
-    ///
-    /// # Errors
-    /// [`LakeError::Invalid`] when `width` is not positive or would make more than [`MOST_BUCKETS`];
-    /// [`LakeError::Limit`]; [`LakeError::Damaged`].
-    pub async fn histogram(
-        &self,
-        scope: TenantScope,
-        filter: &EventFilter,
-        width: i64,
-    ) -> Result<Vec<Bucket>> {
-        let nanos = width
-            .checked_mul(1_000)
-            .filter(|_| width > 0)
-            .ok_or_else(|| LakeError::Invalid(format!("a bucket cannot be {width} µs wide")))?;
-        let too_many = || {
-            LakeError::Invalid(format!(
-                "more than {MOST_BUCKETS} buckets; take wider ones or a shorter time"
-            ))
-        };
-        let span = filter.from.zip(filter.to);
-        if span.is_some_and(|(from, to)| to.since(from) / width > MOST_BUCKETS) {
-            return Err(too_many());
-        }
-        let (snapshot, _reader) = self.read().await?;
-        let scoped = Scoped::new(self, snapshot, scope, MEMORY)?;
-        let stride = lit(ScalarValue::new_interval_mdn(0, 0, nanos));
-        let start = date_bin(stride, col("time"), moment(UnixMicros(0))).alias("start");
-        let rows = filter
-            .apply(scoped.rows())?
-            .aggregate(vec![start], vec![count(lit(1_i64)).alias("n")])?
-            .sort(vec![col("start").sort(true, false)])?
-            .limit(
-                0,
-                Some(usize::try_from(MOST_BUCKETS).unwrap_or(usize::MAX) + 1),
-            )?;
-        let batches = limited(async { Ok(Box::pin(rows.collect()).await?) }).await?;
-        let mut found = Vec::new();
-        for batch in &batches {
-            // The function may answer in another unit than it was asked in.
-            let starts = cast(
-                batch.column(0),
-                TABLE_SCHEMA.field(column::TIME).data_type(),
-            )
-            .map_err(arrow_error)?;
-            let counts = cast(batch.column(1), &DataType::Int64).map_err(arrow_error)?;
-            let starts = starts.as_primitive::<TimestampMicrosecondType>();
-            let counts = counts.as_primitive::<Int64Type>();
-            found.extend(
-                starts
-                    .values()
-                    .iter()
-                    .zip(counts.values())
-                    .map(|(s, n)| Bucket {
-                        start: UnixMicros(*s),
-                        count: u64::try_from(*n).unwrap_or(0),
-                    }),
-            );
-        }
-        if found.len() as i64 > MOST_BUCKETS {
-            return Err(too_many());
-        }
-        let Some((from, to)) = span else {
-            return Ok(found);
-        };
-        let mut buckets = Vec::new();
-        let mut found = found.into_iter().peekable();
-        let mut start = from.0.div_euclid(width) * width;
-        while start < to.0 {
-            let count = found.next_if(|b| b.start.0 == start).map_or(0, |b| b.count);
-            buckets.push(Bucket {
-                start: UnixMicros(start),
-                count,
-            });
-            start += width;
-        }
-        Ok(buckets)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`LakeWriter`] brings events from the log into the table `events`, partitioned by stream and UTC
 //! day. [`Lake`] answers SQL within a tenant's scope ([`Lake::query`]) and typed questions
-//! ([`Lake::events_of`], [`Lake::count`], [`Lake::histogram`]), finds events by their terms ([`Lake::ask`],
+//! ([`Lake::events_of`], [`Lake::count`]), finds events by their terms ([`Lake::ask`],
 //! with an index that [`Lake::index`] makes), and does the table's maintenance
 //! ([`Lake::compact`], [`Lake::retain`], [`Lake::vacuum`], [`Lake::clean_log`], [`Lake::erase`]).
 //!
@@ -39,7 +39,7 @@ pub use check::LakeCheck;
 pub use copy::{LakeCopy, LakePart};
 pub use erase::{Erasure, ErasureKey, ErasureReport};
 pub use error::{LakeError, Result};
-pub use filter::{Bucket, EventFilter, EventPage, LARGEST_PAGE, MOST_BUCKETS, Order};
+pub use filter::{EventFilter, EventPage, LARGEST_PAGE, Order};
 pub use index::IndexReport;
 pub use maintain::{
     CompactPolicy, CompactReport, LogReport, MaintenanceReport, READER_PATIENCE, RetentionPolicy,
