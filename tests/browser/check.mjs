@@ -23,6 +23,8 @@ export const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 const AT_ONCE = 3;
+// A machine with two cores that also builds, serves and detects is slow, which is not a finding.
+const PATIENCE_MS = 90_000;
 const WIDTHS = [320, 768, 1360];
 const AXE = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
 
@@ -66,6 +68,7 @@ export async function open(browser, args, options) {
     return { name: pair.slice(0, at), value: pair.slice(at + 1), url: args.base };
   }));
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   const noise = [];
   page.on("console", (m) => {
     // A page that answers 4xx on purpose is reported by the browser as a failed resource.
@@ -204,6 +207,20 @@ export async function sideBySide(items, work) {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
+/**
+ * Does a check, and once more in a new context when the browser did not answer in time. What a
+ * check has found is never asked a second time.
+ */
+export async function patiently(what, check) {
+  try {
+    return await check();
+  } catch (error) {
+    if (error.name !== "TimeoutError") throw error;
+    process.stderr.write(`once more: ${what}: ${error.message.split("\n")[0]}\n`);
+    return check();
+  }
+}
+
 /** Checks every path of `args` and answers with the number of findings. */
 export async function checkAll(args) {
   await mkdir(args.out, { recursive: true });
@@ -219,16 +236,17 @@ export async function checkAll(args) {
     for (const what of new Set(found)) findings.push({ path: where, how, what });
     process.stderr.write(`${found.length ? "✗" : "✓"} ${where} ${how}\n`);
   };
+  const look = async (where, how, check) => note(where, how, await patiently(`${where} ${how}`, check));
   const one = async (where) => {
     const widths = args.quick ? [320, 1360] : WIDTHS;
     for (const scheme of ["light", "dark"]) {
       for (const width of widths) {
-        note(where, `${width} px ${scheme}`, await inColours(browser, args, source, where, width, scheme));
+        await look(where, `${width} px ${scheme}`, () => inColours(browser, args, source, where, width, scheme));
       }
     }
     for (const width of [320, 1360]) {
-      note(where, `${width} px keyboard`, await withKeys(browser, args, where, width));
-      note(where, `${width} px without script`, await withoutScript(browser, args, where, width));
+      await look(where, `${width} px keyboard`, () => withKeys(browser, args, where, width));
+      await look(where, `${width} px without script`, () => withoutScript(browser, args, where, width));
     }
   };
   try {
