@@ -5,6 +5,7 @@ mod api;
 mod bench;
 mod browser;
 mod corpus;
+mod deploy;
 mod docs;
 mod emulators;
 mod examples;

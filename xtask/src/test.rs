@@ -9,7 +9,7 @@ use crate::emulators::Emulator;
 use crate::postgres::Postgres;
 use crate::process::{call, cargo, exists, root, target};
 use crate::radosgw::Radosgw;
-use crate::{browser, docs, examples, setup, tidy};
+use crate::{browser, deploy, docs, examples, setup, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
         call(cargo().args(["fmt", "--all", "--check"]))
     }),
     ("tidy", |_| tidy::run()),
+    ("deploy", |_| deploy::run()),
     ("deny", |_| deny()),
     ("clippy", |_| {
         call(

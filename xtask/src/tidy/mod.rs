@@ -1,5 +1,6 @@
 //! The invariants of ARCHITECTURE.md, as checks. Each finding names the file and what to do.
 
+mod deploy;
 mod layers;
 mod nouns;
 mod rooms;
@@ -21,6 +22,7 @@ pub(crate) fn run() -> Result<()> {
     rooms::check(&root, &mut findings)?;
     nouns::check(&root, &mut findings)?;
     text::check(&root, &mut findings)?;
+    deploy::check(&root, &mut findings)?;
     if findings.is_empty() {
         eprintln!("tidy: nothing to say");
         return Ok(());
