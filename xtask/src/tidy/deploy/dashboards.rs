@@ -52,6 +52,9 @@ fn variables(file: &Text, board: &Value, metrics: &Metrics, findings: &mut Findi
     for variable in variables {
         let query = text(variable, "/query/query");
         let place = format!("{}: variable `{}`", file.name, text(variable, "/name"));
+        if variable["type"] == "query" && text(variable, "/datasource/uid") != SOURCE {
+            findings.push(format!("{place}: its data source is not {SOURCE}"));
+        }
         expression(&place, query, "", metrics, findings);
     }
 }
