@@ -78,7 +78,10 @@ fn called(line: &str) -> Option<String> {
         .rposition(|word| *word == "sealwright" || word.ends_with("/bin/sealwright"))?;
     let rest = words.get(at + 1..)?;
     let first = rest.first()?;
-    (!first.starts_with(['-', '/', '#'])).then(|| rest.join(" "))
+    // A path or a flag: the word before was not the program.
+    let command = first.starts_with(|c: char| c.is_ascii_lowercase())
+        && first.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    command.then(|| rest.join(" "))
 }
 
 fn wrong(line: &str, commands: &Commands) -> Option<String> {
@@ -134,6 +137,7 @@ mod tests {
         );
         assert_eq!(called("docker compose up -d sealwright"), None);
         assert_eq!(called("install -g sealwright -m 0640 a b"), None);
+        assert_eq!(called("install -g sealwright a/b.toml /c"), None);
     }
 
     #[test]
