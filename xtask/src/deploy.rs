@@ -197,7 +197,7 @@ fn compose() -> Result<()> {
     Ok(())
 }
 
-/// Read by hadolint; building an image takes a daemon and half an hour.
+/// Read by hadolint; building an image would need a daemon.
 fn container() -> Result<()> {
     let program = if exists("hadolint") {
         "hadolint".into()
