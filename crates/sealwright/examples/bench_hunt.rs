@@ -2,7 +2,8 @@
 //!
 //! Writes CloudTrail records of about 900 bytes over a week into a lake (or takes the lake that FOLDER holds
 //! from an earlier run), joins its files, makes the index, and hunts as the page does: each query 20 times, each time for
-//! another value, its total checked against how the records were made. Then the tenants: the same hunt, when the records are one tenant's, of 24 and
+//! another value, its total checked against how the records were made. Then 100 of the rules that the program comes with as a
+//! retro-hunt over all of them. Then the tenants: the same hunt, when the records are one tenant's, of 24 and
 //! of 1,000. One line of JSON a figure; there is no peer.
 #![allow(
     clippy::unwrap_used,
@@ -19,9 +20,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sealwright_core::clock::{DAY, HOUR, SECOND};
 use sealwright_core::{Digest, TenantId, TenantScope, UnixMicros};
-use sealwright_events::{Consumer as _, StoredEvent};
-use sealwright_lake::{CompactPolicy, Lake, LakeWriter, WritePolicy};
+use sealwright_events::{Consumer as _, History, HistoryError, HistoryQuery, Sift, StoredEvent};
+use sealwright_lake::{CompactPolicy, EventFilter, Lake, LakeWriter, Order, WritePolicy};
+use sealwright_siem::service::builtin;
+use sealwright_siem::service::detect::Terms;
 use sealwright_siem::service::hunt::{FieldTerms, Found, Hunt, Hunter};
+use sealwright_siem::service::retro::{self, Span};
+use sealwright_siem::service::ruleset::{Ruleset, Settings_};
+use sealwright_terms::Condition;
 use serde_json::json;
 
 /// 2026-11-16T00:00:00Z.
@@ -165,6 +171,87 @@ async fn filled(folder: &Path, events: u64, tenants: u64) -> Lake {
     lake
 }
 
+/// The lake as history; `by_index` says whether its index is used.
+struct Stored {
+    lake: Lake,
+    by_index: bool,
+}
+
+#[async_trait::async_trait]
+impl History for Stored {
+    async fn next_offset(&self) -> Result<u64, HistoryError> {
+        Ok(u64::MAX)
+    }
+    async fn catch_up(&self) -> Result<(), HistoryError> {
+        Ok(())
+    }
+    async fn page(
+        &self,
+        query: &HistoryQuery,
+        start: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, HistoryError> {
+        let filter = EventFilter {
+            offsets: Some(start..query.below_offset),
+            from: query.from,
+            to: Some(query.to),
+            ..EventFilter::default()
+        };
+        let scope = TenantScope::One(query.tenant);
+        let page = self
+            .lake
+            .events_of(scope, &filter, Order::OldestFirst, None, limit);
+        let page = page.await.map_err(|e| HistoryError(e.to_string()))?;
+        Ok(page.events)
+    }
+    async fn sift<'a>(
+        &'a self,
+        query: &HistoryQuery,
+        condition: &Condition,
+    ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
+        let all = Condition::All(Vec::new());
+        let condition = if self.by_index { condition } else { &all };
+        Ok(Box::new(self.lake.sift(query, condition)))
+    }
+}
+
+/// A hundred rules over stored records. What is found must not depend on the index.
+async fn retro_hunted(lake: &Lake, events: u64, rules: usize) {
+    let files: Vec<_> = builtin::files().into_iter().take(rules).collect();
+    let ruleset = Arc::new(Ruleset::compile(&files, &Settings_::new()));
+    let (from, to) = (Some(START), START.plus(SPAN));
+    let mut found = Vec::new();
+    for by_index in [true, false] {
+        let stored = Stored {
+            lake: lake.clone(),
+            by_index,
+        };
+        // Without the index a day of them is enough.
+        let to = if by_index { to } else { START.plus(DAY) };
+        let span = Span {
+            tenant: tenant(0),
+            from,
+            to,
+        };
+        let report = retro::run(&stored, Arc::clone(&ruleset), Terms::default(), span)
+            .await
+            .expect("a report");
+        let alerts: u64 = report.alerts.iter().map(|alert| alert.matches).sum();
+        let how = if by_index { "" } else { ", without the index" };
+        let case = format!("retro-hunt of {rules} rules over {events} events{how}");
+        row(&case, report.events as f64 / report.seconds, "events/s");
+        eprintln!("{case}: {alerts} matches, {} alerts", report.alerts.len());
+        found.push(report);
+    }
+    let day = START.plus(DAY);
+    let early = |report: &retro::Report| {
+        let days = report.days.iter().take(1);
+        days.map(|(day, rules)| (day.clone(), rules.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(early(&found[0]), early(&found[1]), "until {day}");
+}
+
 struct Asked {
     query: String,
     from: UnixMicros,
@@ -212,7 +299,7 @@ async fn main() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = kept.unwrap_or_else(|| temporary.path().join("lake"));
     let lake = filled(&folder, events, 1).await;
-    let hunter = Hunter::new(Arc::new(lake));
+    let hunter = Hunter::new(Arc::new(lake.clone()));
     let scope = TenantScope::One(tenant(0));
     let count = |holds: &dyn Fn(u64) -> bool| (0..events).filter(|n| holds(*n)).count() as u64;
     let asked = |query: String, wanted: u64| Asked {
@@ -306,6 +393,8 @@ async fn main() {
         asked(String::new(), events)
     })
     .await;
+
+    retro_hunted(&lake, events, 100).await;
 
     let fewer = events.min(1_000_000);
     for tenants in [1, 24, 1_000] {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwright_core::TenantScope;
 use sealwright_events::{
-    EventLog, History, HistoryError, HistoryQuery, ReadLimit, StoredEvent, catch_up,
+    EventLog, History, HistoryError, HistoryQuery, ReadLimit, Sift, StoredEvent, catch_up,
 };
 use sealwright_lake::{EventFilter, LARGEST_PAGE, Lake, LakeWriter, Order};
+use sealwright_terms::Condition;
 
 /// History in the lake.
 pub(crate) struct LakeHistory {
@@ -93,5 +94,13 @@ impl History for LakeHistory {
             .await
             .map_err(failed)?;
         Ok(page.events)
+    }
+
+    async fn sift<'a>(
+        &'a self,
+        query: &HistoryQuery,
+        condition: &Condition,
+    ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
+        Ok(Box::new(self.lake.sift(query, condition)))
     }
 }

@@ -13,11 +13,12 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sealwright_terms::{Builder, Bytes, Condition, Like, MOST_ROWS, Phrase, Segment};
+use sealwright_terms::{Builder, Bytes, Condition, Like, MOST_ROWS, Order, Phrase, Range, Segment};
 
 struct Part<'a> {
     file: &'a File,
@@ -50,7 +51,7 @@ fn user(n: u64) -> u64 {
 
 fn add(n: u64, to: &mut Builder) {
     let time = 1_794_787_200_000_000 + i64::try_from(n).unwrap() * 60_480;
-    assert!(to.row(time, n));
+    assert!(to.row(time, n, time + 1_500));
     let user = user(n);
     let name = ["getobject", "assumerole", "putobject", "listbuckets"][(mixed(n ^ 1) % 4) as usize];
     let address = format!(
@@ -86,6 +87,12 @@ fn add(n: u64, to: &mut Builder) {
     let mut text = String::new();
     for (field, value) in &fields {
         to.term(field, value);
+        if let Ok(number) = value.parse::<f64>() {
+            to.ordered(field, Order::Number, Order::number(number));
+        } else if let Ok(address) = value.parse::<IpAddr>() {
+            let (order, key) = Order::address(address);
+            to.ordered(field, order, key);
+        }
         text.push_str(&format!("\"{field}\":\"{value}\","));
     }
     for constant in 0..13 {
@@ -137,6 +144,14 @@ fn main() {
     );
     row("the index", at as f64 / rows as f64, "bytes/row");
     let equal = |field: &str, term: String| Condition::Equal(field.to_owned(), term);
+    let numbers = |least: f64, most: f64| {
+        Condition::Range(Range {
+            field: "bytes".to_owned(),
+            order: Order::Number,
+            keys: Order::number(least)..=Order::number(most),
+            test: Arc::new(move |t| t.parse().is_ok_and(|n| (least..=most).contains(&n))),
+        })
+    };
     type Case = (&'static str, Box<dyn Fn(u64) -> Condition>);
     let cases: Vec<Case> = vec![
         (
@@ -179,12 +194,26 @@ fn main() {
         ),
         (
             "a range of numbers, one in 1,000",
+            Box::new(move |k| numbers((999_000 - k) as f64, 1e9)),
+        ),
+        (
+            "a range of numbers, a half",
+            Box::new(move |k| numbers((250_000 + k) as f64, 750_000.0)),
+        ),
+        (
+            "a network, one in eight",
             Box::new(|k| {
-                let least = 999_000 - k;
-                Condition::Like(Like {
-                    field: "bytes".to_owned(),
-                    prefix: String::new(),
-                    test: Arc::new(move |t| t.parse::<u64>().is_ok_and(|n| n >= least)),
+                let network = |last: u8| IpAddr::from([10, (k % 8) as u8, last, last]);
+                let ((order, least), (_, most)) =
+                    (Order::address(network(0)), Order::address(network(255)));
+                Condition::Range(Range {
+                    field: "source.ip".to_owned(),
+                    order,
+                    keys: least..=most,
+                    test: Arc::new(move |t| {
+                        let key = t.parse().map(|address| Order::address(address).1);
+                        key.is_ok_and(|key| (least..=most).contains(&key))
+                    }),
                 })
             }),
         ),

@@ -1,9 +1,11 @@
 //! What is asked of rows.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::bytes::{Bytes, Damaged};
+use crate::order::Order;
 use crate::phrase::Phrase;
 use crate::rows::RowSet;
 use crate::segment::Segment;
@@ -29,6 +31,25 @@ impl fmt::Debug for Like {
     }
 }
 
+/// A field of which some value is in a range of an order.
+#[derive(Clone)]
+pub struct Range {
+    /// The field.
+    pub field: String,
+    /// The order.
+    pub order: Order,
+    /// The keys of the range.
+    pub keys: RangeInclusive<u64>,
+    /// Whether a value is in the range, by its term: the same as the keys say.
+    pub test: Test,
+}
+
+impl fmt::Debug for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {:?} {:?}", self.field, self.order, self.keys)
+    }
+}
+
 /// A condition on a row.
 #[derive(Debug, Clone)]
 pub enum Condition {
@@ -44,6 +65,8 @@ pub enum Condition {
     Equal(String, String),
     /// The row has a term in a field that passes a test.
     Like(Like),
+    /// The row has a value in a range.
+    Range(Range),
     /// The phrase is in the row's text.
     Phrase(Phrase),
     /// Something that cannot be asked of terms; it holds for no row for which this does not hold.
@@ -89,17 +112,25 @@ impl Condition {
     /// What a segment knows of it.
     ///
     /// Cost: an equal term and a present field read a few kilobytes, whatever the segment's size; a test reads
-    /// the field's terms that begin with its prefix.
+    /// the field's terms that begin with its prefix; a range the rows that are in it.
     ///
     /// # Errors
     /// When the segment is damaged.
     pub fn ask(&self, segment: &Segment<impl Bytes>) -> Result<Verdict, Damaged> {
+        self.roughly(segment, u64::MAX)
+    }
+
+    /// The same, when no field of more than `most` terms has them tested one by one: what tests would decide stays open then.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn roughly(&self, segment: &Segment<impl Bytes>, most: u64) -> Result<Verdict, Damaged> {
         let rows = segment.rows();
         Ok(match self {
             Self::All(parts) => {
                 let mut all = Verdict::sure(RowSet::all(rows));
                 for part in parts {
-                    all = all.and(part.ask(segment)?);
+                    all = all.and(part.roughly(segment, most)?);
                     if all.yes.is_empty() && all.maybe.is_empty() {
                         break;
                     }
@@ -109,7 +140,7 @@ impl Condition {
             Self::Any(parts) => {
                 let mut any = Verdict::sure(RowSet::none(rows));
                 for part in parts {
-                    let part = part.ask(segment)?;
+                    let part = part.roughly(segment, most)?;
                     any.yes.unite(&part.yes);
                     any.maybe.unite(&part.maybe);
                 }
@@ -117,7 +148,7 @@ impl Condition {
                 any
             }
             Self::Not(inner) => {
-                let Verdict { yes, maybe } = inner.ask(segment)?;
+                let Verdict { yes, maybe } = inner.roughly(segment, most)?;
                 let mut no = yes;
                 no.unite(&maybe);
                 no.invert();
@@ -126,13 +157,21 @@ impl Condition {
             Self::Present(field) => Verdict::sure(segment.present(field)?),
             Self::Equal(field, term) => equal(segment, field, term)?,
             Self::Like(like) => {
-                similar(segment, &like.field, &like.prefix, |term| (like.test)(term))?
+                let test = |term: &str| (like.test)(term);
+                similar(segment, &like.field, &like.prefix, test, most)?
             }
+            Self::Range(range) => match segment.within(&range.field, range.order, &range.keys)? {
+                Some(yes) => or_long(segment, &range.field, yes)?,
+                None => {
+                    let test = |term: &str| (range.test)(term);
+                    similar(segment, &range.field, "", test, most)?
+                }
+            },
             Self::Within(outer) => Verdict {
                 yes: RowSet::none(rows),
-                maybe: outer.ask(segment)?.possible(),
+                maybe: outer.roughly(segment, most)?.possible(),
             },
-            Self::Phrase(phrase) => phrase_in(phrase, segment)?,
+            Self::Phrase(phrase) => phrase_in(phrase, segment, most)?,
         })
     }
 }
@@ -152,21 +191,37 @@ fn similar(
     field: &str,
     prefix: &str,
     test: impl Fn(&str) -> bool,
+    most: u64,
 ) -> Result<Verdict, Damaged> {
+    if segment.terms(field)? > most {
+        return Ok(Verdict {
+            yes: RowSet::none(segment.rows()),
+            maybe: segment.present(field)?,
+        });
+    }
     let yes = segment.like(field, prefix, test)?;
+    or_long(segment, field, yes)
+}
+
+/// What terms say, when long values are not among them.
+fn or_long(segment: &Segment<impl Bytes>, field: &str, yes: RowSet) -> Result<Verdict, Damaged> {
     let mut maybe = segment.long(field)?;
     maybe.subtract(&yes);
     Ok(Verdict { yes, maybe })
 }
 
-fn phrase_in(phrase: &Phrase, segment: &Segment<impl Bytes>) -> Result<Verdict, Damaged> {
+fn phrase_in(
+    phrase: &Phrase,
+    segment: &Segment<impl Bytes>,
+    most: u64,
+) -> Result<Verdict, Damaged> {
     let mut found = Verdict::sure(RowSet::all(segment.rows()));
     for piece in phrase.pieces() {
         found = found.and(if !piece.open_start && !piece.open_end {
             equal(segment, WORDS, piece.word)?
         } else {
             let prefix = if piece.open_start { "" } else { piece.word };
-            similar(segment, WORDS, prefix, |word| piece.is(word))?
+            similar(segment, WORDS, prefix, |word| piece.is(word), most)?
         });
     }
     if phrase.only().is_none() && !phrase.text().is_empty() {

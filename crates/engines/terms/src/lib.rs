@@ -2,6 +2,7 @@
 
 mod bytes;
 mod condition;
+mod order;
 mod phrase;
 mod posting;
 mod rows;
@@ -9,7 +10,8 @@ mod segment;
 mod write;
 
 pub use bytes::{Bytes, Damaged};
-pub use condition::{Condition, Like, Test, Verdict};
+pub use condition::{Condition, Like, Range, Test, Verdict};
+pub use order::Order;
 pub use phrase::{Phrase, words};
 pub use rows::RowSet;
 pub use segment::Segment;

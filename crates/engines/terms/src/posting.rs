@@ -88,7 +88,11 @@ impl<'a> Posting<'a> {
     }
 
     /// Calls `each` with the first row and the length of each run, of a segment of `rows`.
-    fn runs(self, rows: usize, mut each: impl FnMut(usize, usize)) -> Result<(), Damaged> {
+    pub(crate) fn runs(
+        self,
+        rows: usize,
+        mut each: impl FnMut(usize, usize),
+    ) -> Result<(), Damaged> {
         let strange = || Damaged::new("a row is not of the segment");
         let mut run = |start: usize, count: usize| {
             let end = start.checked_add(count).filter(|end| *end <= rows);

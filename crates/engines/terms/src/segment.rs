@@ -1,6 +1,9 @@
 //! Reading a segment.
 
+use std::ops::RangeInclusive;
+
 use crate::bytes::{Bytes, Damaged, Read, unseal};
+use crate::order::{self, Order, Place};
 use crate::posting::Posting;
 use crate::rows::RowSet;
 use crate::write::MAGIC;
@@ -16,7 +19,7 @@ pub struct Segment<B> {
     directory: Vec<u8>,
     rows: usize,
     version: String,
-    columns: [u64; 2],
+    columns: [u64; 3],
     /// Where the fields begin in the directory, and how many there are.
     fields: (usize, usize),
 }
@@ -26,8 +29,10 @@ struct Field<'a> {
     /// Rows that have it, and rows where it has a long value.
     present: &'a [u8],
     long: &'a [u8],
+    terms: u64,
     index: (u64, usize),
     blocks: (u64, usize),
+    orders: Option<[Place; Order::ALL.len()]>,
 }
 
 impl<B: Bytes> Segment<B> {
@@ -59,7 +64,7 @@ impl<B: Bytes> Segment<B> {
         if rows > crate::MOST_ROWS {
             return Err(Damaged::new("it has too many rows"));
         }
-        let columns = [read.number()?, read.number()?];
+        let columns = [read.number()?, read.number()?, read.number()?];
         let count = read.size()?;
         let fields = (directory.len() - read.0.len(), count);
         Ok(Self {
@@ -87,11 +92,20 @@ impl<B: Bytes> Segment<B> {
     /// # Errors
     /// When the segment is damaged.
     pub fn times(&self) -> Result<Vec<i64>, Damaged> {
-        let times = self.column(self.columns[0])?;
-        Ok(times
-            .into_iter()
-            .map(|t| (t ^ (1 << 63)).cast_signed())
-            .collect())
+        self.signed(self.columns[0])
+    }
+
+    /// When each row was received.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn received(&self) -> Result<Vec<i64>, Damaged> {
+        self.signed(self.columns[2])
+    }
+
+    fn signed(&self, at: u64) -> Result<Vec<i64>, Damaged> {
+        let values = self.column(at)?.into_iter();
+        Ok(values.map(|v| (v ^ (1 << 63)).cast_signed()).collect())
     }
 
     /// The offset of each row.
@@ -146,14 +160,21 @@ impl<B: Bytes> Segment<B> {
         for _ in 0..self.fields.1 {
             let name = read.bytes()?;
             let (present, long) = (read.bytes()?, read.bytes()?);
-            let _terms = read.number()?;
+            let terms = read.number()?;
             let (at, index, blocks) = (read.number()?, read.size()?, read.size()?);
             if index as u64 > MOST_BYTES || blocks as u64 > MOST_BYTES {
                 return Err(Damaged::new("a field is too large"));
             }
+            let orders = match read.number()? {
+                0 => None,
+                1 => Some([place(&mut read)?, place(&mut read)?, place(&mut read)?]),
+                _ => return Err(Damaged::new("a field is not written as it should be")),
+            };
             let field = Field {
+                orders,
                 present,
                 long,
+                terms,
                 index: (at, index),
                 blocks: (at.saturating_add(index as u64), blocks),
             };
@@ -200,6 +221,27 @@ impl<B: Bytes> Segment<B> {
         self.rows_of(self.field(field)?.map(|field| field.long))
     }
 
+    /// How many terms a field has.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn terms(&self, field: &str) -> Result<u64, Damaged> {
+        Ok(self.field(field)?.map_or(0, |field| field.terms))
+    }
+
+    /// Calls `each` with every term of a field and every row that has it.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn each_row(&self, field: &str, mut each: impl FnMut(&str, usize)) -> Result<(), Damaged> {
+        self.scan(field, "", |term, posting| {
+            posting.runs(self.rows, |start, count| {
+                (start..start + count).for_each(|row| each(term, row));
+            })?;
+            Ok(true)
+        })
+    }
+
     /// The rows that have a term in a field.
     ///
     /// # Errors
@@ -235,6 +277,28 @@ impl<B: Bytes> Segment<B> {
             Ok(begins || found < prefix)
         })?;
         Ok(rows)
+    }
+
+    /// The rows with a value of a field whose key in an order is in `keys`. `None` when no orders of this field are kept,
+    /// because it has few terms.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn within(
+        &self,
+        field: &str,
+        order: Order,
+        keys: &RangeInclusive<u64>,
+    ) -> Result<Option<RowSet>, Damaged> {
+        let mut rows = RowSet::none(self.rows);
+        let Some(field) = self.field(field)? else {
+            return Ok(Some(rows));
+        };
+        let Some(orders) = field.orders else {
+            return Ok(None);
+        };
+        order::rows_in(&self.bytes, orders[order as usize], keys, &mut rows)?;
+        Ok(Some(rows))
     }
 
     /// Calls `each` with every term of a field that some of `rows` have, and how many.
@@ -306,4 +370,18 @@ impl<B: Bytes> Segment<B> {
         }
         Ok(())
     }
+}
+
+fn place(read: &mut Read<'_>) -> Result<Place, Damaged> {
+    let place = Place {
+        at: read.number()?,
+        index: read.size()?,
+        keys: read.size()?,
+        rows: read.size()?,
+    };
+    let most = place.index.max(place.keys).max(place.rows);
+    if most as u64 > MOST_BYTES {
+        return Err(Damaged::new("an order is too large"));
+    }
+    Ok(place)
 }

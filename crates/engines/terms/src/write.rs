@@ -1,12 +1,13 @@
 //! Writing a segment.
 //!
 //! ```text
-//! segment   = magic column(times) column(offsets) field* directory footer
+//! segment   = magic column(times) column(offsets) column(received) (field order*)* directory footer
 //! column    = width (1 byte), least value (8 bytes), rows × width bytes, checksum
 //! field     = index blocks
 //! index     = (first term, length of the block)* checksum
 //! block     = (shared bytes, other bytes of the term, rows)* checksum
-//! directory = version, rows, columns, (name, present, long, terms, index, blocks)* checksum
+//! order     = see src/order.rs
+//! directory = version, rows, columns, (name, present, long, terms, index, blocks, orders)* checksum
 //! footer    = offset and length of the directory (8 bytes each), magic
 //! ```
 //! Numbers without a size are of seven bits a byte, the lowest first.
@@ -14,20 +15,24 @@
 use rustc_hash::FxHashMap;
 
 use crate::bytes::{put, put_bytes, seal};
+use crate::order::{self, Order};
 use crate::phrase::words;
 use crate::posting::encode;
 use crate::{LONGEST_TERM, MOST_ROWS, WORDS};
 
-pub(crate) const MAGIC: &[u8; 8] = b"swterms1";
+pub(crate) const MAGIC: &[u8; 8] = b"swterms2";
 /// A block is closed when it has this many bytes or terms: what is read to look up one term.
 const BLOCK_BYTES: usize = 4 << 10;
 const BLOCK_TERMS: usize = 64;
+/// Of a field with fewer terms no orders are kept: to test all of them is as fast.
+const ORDERED_TERMS: usize = 512;
 
 #[derive(Default)]
 struct Field {
     terms: FxHashMap<Box<str>, Vec<u16>>,
     present: Vec<u16>,
     long: Vec<u16>,
+    orders: [Vec<(u64, u16)>; Order::ALL.len()],
 }
 
 /// Collects the terms of rows, at most [`MOST_ROWS`].
@@ -36,6 +41,7 @@ pub struct Builder {
     fields: FxHashMap<Box<str>, Field>,
     times: Vec<u64>,
     offsets: Vec<u64>,
+    received: Vec<u64>,
 }
 
 fn add(rows: &mut Vec<u16>, row: u16) {
@@ -55,14 +61,16 @@ impl Builder {
         self.times.len()
     }
 
-    /// Begins the next row. False when the segment is full: then nothing was begun.
-    pub fn row(&mut self, time: i64, offset: u64) -> bool {
+    /// Begins the next row: when it happened, its place in the order of all, and when it was received. False when the segment
+    /// is full: then nothing was begun.
+    pub fn row(&mut self, time: i64, offset: u64, received: i64) -> bool {
         if self.times.len() == MOST_ROWS {
             return false;
         }
         // The order of the numbers is kept.
         self.times.push(time.cast_unsigned() ^ (1 << 63));
         self.offsets.push(offset);
+        self.received.push(received.cast_unsigned() ^ (1 << 63));
         true
     }
 
@@ -97,6 +105,12 @@ impl Builder {
         }
     }
 
+    /// The row has a value in this field that has this key in an order. Its term is to be given as well.
+    pub fn ordered(&mut self, field: &str, order: Order, key: u64) {
+        let row = self.at();
+        self.field(field).orders[order as usize].push((key, row));
+    }
+
     /// The words of the row's text, which is in lower case.
     pub fn words(&mut self, lower: &str) {
         for word in words(lower) {
@@ -112,20 +126,21 @@ impl Builder {
         let mut directory = Vec::new();
         put_bytes(&mut directory, version.as_bytes());
         put(&mut directory, rows as u64);
-        for values in [&self.times, &self.offsets] {
+        for values in [&self.times, &self.offsets, &self.received] {
             put(&mut directory, out.len() as u64);
             column(&mut out, values);
         }
         let mut fields: Vec<(Box<str>, Field)> = self.fields.into_iter().collect();
         fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         put(&mut directory, fields.len() as u64);
-        for (name, field) in fields {
+        for (name, mut field) in fields {
             put_bytes(&mut directory, name.as_bytes());
             for found in [&field.present, &field.long] {
                 let mut posting = Vec::new();
                 encode(&mut posting, found, rows);
                 put_bytes(&mut directory, &posting);
             }
+            let ordered = field.terms.len() >= ORDERED_TERMS;
             put(&mut directory, field.terms.len() as u64);
             put(&mut directory, out.len() as u64);
             let (index, blocks) = terms(field.terms, rows);
@@ -133,6 +148,14 @@ impl Builder {
             put(&mut directory, blocks.len() as u64);
             out.extend(index);
             out.extend(blocks);
+            put(&mut directory, u64::from(ordered));
+            for values in field.orders.iter_mut().filter(|_| ordered) {
+                let place = order::encode(&mut out, values);
+                put(&mut directory, place.at);
+                for len in [place.index, place.keys, place.rows] {
+                    put(&mut directory, len as u64);
+                }
+            }
         }
         seal(&mut directory, 0);
         let at = out.len() as u64;

@@ -19,7 +19,7 @@ pub use consumer::{
     Consumer, ConsumerError, Effect, StoreConsumer, begin_at, catch_up, cursor_of, cursors_of,
     lowest_cursor, run,
 };
-pub use history::{History, HistoryError, HistoryQuery};
+pub use history::{History, HistoryError, HistoryQuery, Passed, Sift, Sifted};
 pub use holds::{HeldEvents, HoldError, HoldRegister, Holds};
 pub use log::{EventLog, LogError, ReadLimit};
 pub use search::{

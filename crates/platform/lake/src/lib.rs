@@ -40,7 +40,7 @@ pub use copy::{LakeCopy, LakePart};
 pub use erase::{Erasure, ErasureKey, ErasureReport};
 pub use error::{LakeError, Result};
 pub use filter::{EventFilter, EventPage, LARGEST_PAGE, Order};
-pub use index::IndexReport;
+pub use index::{EventSift, IndexReport};
 pub use maintain::{
     CompactPolicy, CompactReport, LogReport, MaintenanceReport, READER_PATIENCE, RetentionPolicy,
     RetentionReport, RetiredPartition, VacuumReport,

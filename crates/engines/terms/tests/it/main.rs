@@ -3,22 +3,32 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sealwright_terms::{Builder, Bytes, Condition, LONGEST_TERM, Like, Phrase, Segment, Verdict};
+use sealwright_terms::{
+    Builder, Bytes, Condition, LONGEST_TERM, Like, Order, Phrase, Range, Segment, Verdict,
+};
 
 #[derive(Debug, Clone)]
 struct Row {
     time: i64,
     offset: u64,
+    received: i64,
     fields: Vec<(&'static str, String)>,
     text: String,
+}
+
+fn number(term: &str) -> Option<f64> {
+    term.parse().ok().filter(|number: &f64| !number.is_nan())
 }
 
 fn built(rows: &[Row]) -> Vec<u8> {
     let mut builder = Builder::new();
     for row in rows {
-        assert!(builder.row(row.time, row.offset));
+        assert!(builder.row(row.time, row.offset, row.received));
         for (field, term) in &row.fields {
             builder.term(field, term);
+            if let Some(number) = number(term) {
+                builder.ordered(field, Order::Number, Order::number(number));
+            }
         }
         builder.words(&row.text.to_lowercase());
     }
@@ -37,6 +47,7 @@ fn holds(row: &Row, condition: &Condition) -> bool {
         Condition::Present(field) => !terms(field).is_empty(),
         Condition::Equal(field, term) => terms(field).contains(&term.as_str()),
         Condition::Like(like) => terms(&like.field).iter().any(|term| (like.test)(term)),
+        Condition::Range(range) => terms(&range.field).iter().any(|term| (range.test)(term)),
         Condition::Phrase(phrase) => phrase.is_in(&row.text.to_lowercase()),
         // A test that terms know nothing of.
         Condition::Within(outer) => row.offset.is_multiple_of(2) && holds(row, outer),
@@ -47,6 +58,7 @@ fn term() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[ab]{1,3}",
         2 => "[a-cé0-9]{1,8}",
+        1 => "-?[0-9]{1,3}(\\.[0-9])?",
         1 => Just("x".repeat(LONGEST_TERM)),
         1 => "[xy]{1,2}".prop_map(|s| s.repeat(LONGEST_TERM)),
     ]
@@ -61,15 +73,27 @@ fn row() -> impl Strategy<Value = Row> {
     (
         prop_oneof![any::<i64>(), 0..1_000_i64],
         any::<u64>(),
+        any::<i64>(),
         prop::collection::vec((field, term()), 0..4),
         text,
     )
-        .prop_map(|(time, offset, fields, text)| Row {
+        .prop_map(|(time, offset, received, fields, text)| Row {
             time,
             offset,
+            received,
             fields,
             text: text.join(" "),
         })
+}
+
+fn range(field: &str, least: i32, most: i32) -> Condition {
+    let (least, most) = (f64::from(least), f64::from(most));
+    Condition::Range(Range {
+        field: field.to_owned(),
+        order: Order::Number,
+        keys: Order::number(least)..=Order::number(most),
+        test: Arc::new(move |term| number(term).is_some_and(|n| (least..=most).contains(&n))),
+    })
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
@@ -89,6 +113,11 @@ fn condition() -> impl Strategy<Value = Condition> {
         ("\\*?", "[abAB]{1,2}([ .-][ab]{1,2})?", "\\*?")
             .prop_map(|(a, text, b)| Condition::Phrase(Phrase::new(&format!("{a}{text}{b}")))),
         term().prop_map(|t| Condition::Phrase(Phrase::new(&t))),
+        (field(), -300..300_i32, 0..500_i32).prop_map(|(f, from, more)| range(
+            &f,
+            from,
+            from + more
+        )),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
@@ -123,11 +152,44 @@ proptest! {
     fn what_is_certain_is_true(rows in prop::collection::vec(row(), 0..80), condition in condition()) {
         let bytes = built(&rows);
         let segment = Segment::open(bytes.as_slice()).unwrap();
-        check(&rows, &condition, &condition.ask(&segment).unwrap());
+        let verdict = condition.ask(&segment).unwrap();
+        check(&rows, &condition, &verdict);
+        for most in [0, 3, u64::MAX] {
+            let rough = condition.roughly(&segment, most).unwrap();
+            check(&rows, &condition, &rough);
+            prop_assert!(most < u64::MAX || rough == verdict);
+        }
         let times: Vec<i64> = rows.iter().map(|r| r.time).collect();
         let offsets: Vec<u64> = rows.iter().map(|r| r.offset).collect();
         prop_assert_eq!(segment.times().unwrap(), times);
         prop_assert_eq!(segment.offsets().unwrap(), offsets);
+        let received: Vec<i64> = rows.iter().map(|r| r.received).collect();
+        prop_assert_eq!(segment.received().unwrap(), received);
+    }
+
+    /// Fields with many terms have orders; few tests of the others have so many rows.
+    #[test]
+    fn ranges_of_many_numbers_are_certain(
+        numbers in prop::collection::vec((-400..400_i32, 0..10_u8), 600..3_000),
+        from in -300..300_i32,
+        more in 0..500_i32,
+    ) {
+        let one = |(i, (whole, part)): (usize, &(i32, u8))| Row {
+            time: 0,
+            offset: i as u64,
+            received: 0,
+            fields: vec![("f", format!("{whole}.{part}")), ("f", format!("{i}x"))],
+            text: String::new(),
+        };
+        let rows: Vec<Row> = numbers.iter().enumerate().map(one).collect();
+        let bytes = built(&rows);
+        let segment = Segment::open(bytes.as_slice()).unwrap();
+        let keys = Order::number(from.into())..=Order::number((from + more).into());
+        prop_assert!(segment.within("f", Order::Number, &keys).unwrap().is_some());
+        let condition = range("f", from, from + more);
+        let found = condition.ask(&segment).unwrap();
+        prop_assert!(found.maybe.is_empty());
+        check(&rows, &condition, &found);
     }
 
     #[test]
@@ -178,7 +240,7 @@ impl Bytes for Counted<'_> {
 fn a_full_segment_is_asked_by_reading_little_of_it() {
     let mut builder = Builder::new();
     for i in 0..65_536_u64 {
-        assert!(builder.row(i.cast_signed(), i));
+        assert!(builder.row(i.cast_signed(), i, 0));
         builder.term(
             "id",
             &format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
@@ -187,7 +249,7 @@ fn a_full_segment_is_asked_by_reading_little_of_it() {
         builder.term("all", "same");
         builder.term("third", &(i / 20_000).to_string());
     }
-    assert!(!builder.row(0, 0), "it is full");
+    assert!(!builder.row(0, 0, 0), "it is full");
     let bytes = builder.finish("v1");
     let counted = Counted(&bytes, std::cell::Cell::default());
     let segment = Segment::open(&counted).unwrap();

@@ -1,7 +1,7 @@
 //! Answering questions: by terms where there is an index, by looking at events where there is none.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,35 +13,19 @@ use sealwright_events::{
 };
 use sealwright_terms::{Condition, Damaged, RowSet, Segment, Verdict};
 
-use super::file::{Entry, Part, Table, path_of, table};
+use super::file::Part;
+use super::open::{Indexed, Place, fetched, needed};
 use super::{condition_of, field};
 use crate::error::Result;
 use crate::files::DataFile;
 use crate::filter::{EventFilter, Order, limited};
-use crate::rewrite::{blocking, read_rows};
-use crate::rows::stored_events;
+use crate::rewrite::blocking;
 use crate::table::{Lake, Snapshot};
 
 /// Events that are read at a time to be looked at.
 const PAGE: usize = 5_000;
 /// Facets are of at least so many of the latest events, where there are as many.
 const FACETED: usize = 5_000;
-
-/// Indexes of the data files that may hold something.
-struct Indexed {
-    table: PathBuf,
-    files: Vec<(DataFile, PathBuf, Table)>,
-    /// File and segment; the ones with the latest events first.
-    segments: Vec<(usize, usize)>,
-}
-
-/// Where an event is. They are ordered by offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    offset: u64,
-    file: usize,
-    row: usize,
-}
 
 /// The places with the highest offsets.
 struct Latest {
@@ -121,7 +105,7 @@ impl Lake {
     /// [`LakeError::Limit`]; [`LakeError::Damaged`].
     pub async fn ask(&self, question: &Question) -> Result<Answer> {
         let (snapshot, _reader) = self.read().await?;
-        let (indexed, rest) = self.indexed(&snapshot, question).await?;
+        let (indexed, rest) = self.indexed(&snapshot, &question.search).await?;
         let known = {
             let (question, indexed) = (question.clone(), Arc::clone(&indexed));
             blocking(move || Ok(known(&question, &indexed))).await?
@@ -134,52 +118,11 @@ impl Lake {
                 if self.owned() {
                     let _ = fs::remove_file(&path);
                 }
-                let all = needed(&snapshot.files, question).cloned().collect();
+                let all = needed(&snapshot.files, &question.search).cloned().collect();
                 (Known::nothing(question), all)
             }
         };
         self.look(question, &snapshot, &indexed, known, rest).await
-    }
-
-    /// The indexes that there are, and the data files without.
-    async fn indexed(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        question: &Question,
-    ) -> Result<(Arc<Indexed>, Vec<DataFile>)> {
-        let (lake_table, folder) = (self.table_folder().to_owned(), self.terms_folder());
-        let version = self.terms().map(|terms| terms.version());
-        let (snapshot, question) = (Arc::clone(snapshot), question.clone());
-        blocking(move || {
-            let mut rest = Vec::new();
-            let mut files = Vec::new();
-            let mut segments = Vec::new();
-            for file in needed(&snapshot.files, &question) {
-                let path = path_of(&folder, &file.path);
-                let made = table(&path).ok().flatten().filter(|made| {
-                    Some(&made.version) == version.as_ref() && made.rows == file.rows
-                });
-                let Some(made) = made else {
-                    rest.push(file.clone());
-                    continue;
-                };
-                for (i, entry) in made.segments.iter().enumerate() {
-                    if may_hold(entry, &question) {
-                        segments.push((entry.offsets.1, files.len(), i));
-                    }
-                }
-                files.push((file.clone(), path, made));
-            }
-            segments.sort_unstable_by_key(|(latest, _, _)| Reverse(*latest));
-            let segments = segments.into_iter().map(|(_, f, s)| (f, s)).collect();
-            let indexed = Indexed {
-                table: lake_table,
-                files,
-                segments,
-            };
-            Ok((Arc::new(indexed), rest))
-        })
-        .await
     }
 
     /// Looks at the events that terms decide nothing about, and reads the page.
@@ -247,34 +190,6 @@ impl Lake {
     }
 }
 
-/// The events at these places, read on all processors.
-async fn fetched(indexed: &Arc<Indexed>, places: Vec<Place>) -> Result<Vec<StoredEvent>> {
-    if places.is_empty() {
-        return Ok(Vec::new());
-    }
-    let indexed = Arc::clone(indexed);
-    let mut by_file: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for place in places {
-        by_file.entry(place.file).or_default().push(place.row);
-    }
-    blocking(move || {
-        let work: Vec<(usize, Vec<usize>)> = by_file.into_iter().collect();
-        let parts = on_all_processors(&work, |(file, rows)| {
-            let mut rows = rows.clone();
-            rows.sort_unstable();
-            let mut events = Vec::with_capacity(rows.len());
-            read_rows(&indexed.table, &indexed.files[*file].0, &rows, |batch| {
-                events.extend(stored_events(&batch)?);
-                Ok(())
-            })?;
-            Ok(events)
-        });
-        let parts: Vec<Vec<StoredEvent>> = parts.into_iter().collect::<Result<_>>()?;
-        Ok(parts.concat())
-    })
-    .await
-}
-
 /// An index that cannot be read.
 struct Broken {
     path: PathBuf,
@@ -287,28 +202,6 @@ impl EventSearch for Lake {
         let answer = Box::pin(Self::ask(self, question)).await;
         answer.map_err(|error| HistoryError(error.to_string()))
     }
-}
-
-/// The data files that the statistics do not rule out.
-fn needed<'a>(files: &'a [DataFile], question: &Question) -> impl Iterator<Item = &'a DataFile> {
-    let (from, to) = (question.search.from.0, question.search.to.0);
-    let tenant = question.search.scope.tenant().map(|one| one.to_string());
-    files.iter().filter(move |file| {
-        let times = file.times.as_ref();
-        let tenants = file.tenants.as_ref();
-        times.is_none_or(|r| r.min < to && r.max >= from)
-            && tenant
-                .as_ref()
-                .is_none_or(|t| tenants.is_none_or(|r| r.holds(t)))
-    })
-}
-
-fn may_hold(entry: &Entry, question: &Question) -> bool {
-    let search = &question.search;
-    let tenant = search.scope.tenant().map(|one| one.to_string());
-    entry.times.0 < search.to.0
-        && entry.times.1 >= search.from.0
-        && tenant.is_none_or(|t| (&entry.tenants.0..=&entry.tenants.1).contains(&&t))
 }
 
 /// What the indexes say, asked on all processors.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{LakeError, Result};
 
-const MAGIC: &[u8; 8] = b"swindex1";
+const MAGIC: &[u8; 8] = b"swindex2";
 /// Checksum, length and magic.
 const FOOTER: usize = 16;
 /// The longest table in bytes: far more than a data file's segments need.

@@ -115,9 +115,9 @@ fn make(lake_table: &Path, file: &DataFile, path: &Path, terms: &dyn EventTerms)
     let mut segment = Collected::default();
     let read = read_batches(lake_table, file, None, |batch| {
         for event in stored_events(&batch)? {
-            if !segment.builder.row(event.time.0, event.offset) {
+            if !segment.row(&event) {
                 std::mem::take(&mut segment).write(&mut writer, terms)?;
-                segment.builder.row(event.time.0, event.offset);
+                segment.row(&event);
             }
             segment.add(&event, terms);
         }
@@ -151,6 +151,11 @@ fn widen<T: Ord + Clone>(range: &mut Option<(T, T)>, value: T) {
 }
 
 impl Collected {
+    fn row(&mut self, event: &StoredEvent) -> bool {
+        let (time, received) = (event.time.0, event.received_at.0);
+        self.builder.row(time, event.offset, received)
+    }
+
     fn add(&mut self, event: &StoredEvent, terms: &dyn EventTerms) {
         let tenant = event.tenant.to_string();
         let to = &mut self.builder;

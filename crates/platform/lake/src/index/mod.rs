@@ -8,9 +8,12 @@
 mod ask;
 mod file;
 mod make;
+mod open;
+mod sift;
 
 pub(crate) use file::path_of;
 pub use make::IndexReport;
+pub use sift::EventSift;
 
 use sealwright_core::TenantScope;
 use sealwright_events::Search;

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sealwright_core::{TenantScope, UnixMicros};
-use sealwright_events::{Answer, EventTerms, Facets, Question, Search, StoredEvent, facet_field};
+use sealwright_events::{
+    Answer, EventTerms, Facets, HistoryQuery, Passed, Question, Search, Sift as _, Sifted,
+    StoredEvent, facet_field,
+};
 use sealwright_lake::{CompactPolicy, Erasure, ErasureKey, Lake};
 use sealwright_terms::{Builder, Condition, Like, Phrase};
 use serde_json::Value;
@@ -315,5 +318,94 @@ async fn pages_go_on_after_what_was_looked_at() {
         }
         let wanted = stored.iter().rev().filter(|e| truth(e)).map(|e| e.offset);
         assert_eq!(seen, wanted.collect::<Vec<_>>(), "{name}");
+    }
+}
+
+/// Every event of the query in order; whole where the condition holds. Says how many were whole, and of how many.
+async fn sifted(lake: &Lake, stored: &[StoredEvent]) -> (usize, usize) {
+    let (mut seen_whole, mut seen) = (0, 0);
+    let all = HistoryQuery {
+        tenant: tenant(2),
+        event_types: Vec::new(),
+        from: None,
+        to: NOW.plus(DAY),
+        below_offset: u64::MAX,
+    };
+    let queries = [
+        all.clone(),
+        HistoryQuery {
+            event_types: vec!["com.example.order.created".to_owned()],
+            from: Some(NOW.plus(-2 * DAY)),
+            to: NOW.plus(-HOUR),
+            below_offset: 170,
+            ..all
+        },
+    ];
+    for query in &queries {
+        for (name, condition, truth) in conditions() {
+            let wanted = |e: &&StoredEvent| {
+                e.tenant == query.tenant
+                    && (query.event_types.is_empty() || query.event_types.contains(&e.event_type))
+                    && query.from.is_none_or(|from| e.time >= from)
+                    && e.time < query.to
+                    && e.offset < query.below_offset
+            };
+            let mut wanted = stored.iter().filter(wanted);
+            let mut sieve = lake.sift(query, &condition);
+            loop {
+                let page = sieve.next().await.unwrap();
+                if page.is_empty() {
+                    break;
+                }
+                for one in page {
+                    let event = wanted.next().expect("no more than was stored");
+                    seen += 1;
+                    match one {
+                        Sifted::Whole(whole) => {
+                            assert_eq!(&whole, event, "{name}");
+                            seen_whole += 1;
+                        }
+                        Sifted::Passed(passed) => {
+                            assert!(!truth(event), "{name}: {passed:?}");
+                            let told = Passed {
+                                offset: event.offset,
+                                time: event.time,
+                                received_at: event.received_at,
+                                source: event.source.as_str().into(),
+                            };
+                            assert_eq!(passed, told, "{name}");
+                        }
+                    }
+                }
+            }
+            assert_eq!(wanted.next(), None, "{name}");
+        }
+    }
+    (seen_whole, seen)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sieve_gives_every_event_and_reads_those_that_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = open(folder.path()).await;
+    lake.set_terms(Arc::new(Terms(AtomicU32::new(1))));
+    let stored = events(0..300);
+    let later = NOW.plus(30 * DAY);
+    // Two commits, so that files and what they hold by offset overlap.
+    append(&lake, &[&stored[..100], &stored[100..200]]).await;
+    let (whole, all) = sifted(&lake, &stored[..200]).await;
+    assert_eq!(whole, all);
+    lake.index(later, LONG).await.unwrap();
+    append(&lake, &[&stored[200..]]).await;
+    sifted(&lake, &stored).await;
+    lake.index(later, LONG).await.unwrap();
+    let (whole, all) = sifted(&lake, &stored).await;
+    assert!(whole * 4 < all * 3, "{whole} of {all}");
+    // Damage costs time and no event.
+    for (path, mut bytes) in files(&folder.path().join("terms")) {
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        sifted(&lake, &stored).await;
     }
 }

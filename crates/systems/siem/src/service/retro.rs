@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_core::{TenantId, UnixMicros, on_all_processors};
-use sealwright_events::{History, HistoryError, HistoryQuery, StoredEvent};
+use sealwright_events::{History, HistoryError, HistoryQuery, Passed, Sifted, StoredEvent};
 use sealwright_sigma::compiled::Matcher;
 use sealwright_sigma::correlation::engine::Taken;
 use serde::Serialize;
@@ -13,13 +13,13 @@ use utoipa::ToSchema;
 use super::SiemError;
 use super::build::Builder;
 use super::detect::{Detector, Finding, Observed, Terms, matcher};
+use super::hunt::sift_for;
 use super::normalise::normalise;
 use super::ruleset::Ruleset;
 use crate::model::Severity;
 
 /// Most events of one retro-hunt.
 pub const MOST_EVENTS: u64 = 20_000_000;
-const PAGE: usize = 10_000;
 
 /// Over what a retro-hunt goes.
 #[derive(Debug, Clone, Copy)]
@@ -101,22 +101,28 @@ pub async fn run(
     let mut report = Report::default();
     let mut alerts: BTreeMap<String, WouldBe> = BTreeMap::new();
     let mut latest = UnixMicros(i64::MIN);
-    let mut page = history.page(&query, 0, PAGE).await?;
-    while let Some(last) = page.last().map(|event| event.offset) {
+    let mut sieve = history
+        .sift(&query, &sift_for(ruleset.set.rules().iter()))
+        .await?;
+    let mut page = sieve.next().await?;
+    while !page.is_empty() {
         // While rules are matched, the next page is read.
         let more = report.events + (page.len() as u64) < MOST_EVENTS;
         let next = async {
             if more {
-                history.page(&query, last + 1, PAGE).await
+                sieve.next().await
             } else {
                 Ok(Vec::new())
             }
         };
-        let (seen, next) = tokio::join!(sift(&ruleset, page), next);
+        let (seen, next) = tokio::join!(matched(&ruleset, page), next);
         let (events, matters) = seen?;
         let mut found = Vec::new();
         for (event, matters) in events.iter().zip(matters) {
-            latest = latest.max(event.received_at);
+            latest = latest.max(match event {
+                Sifted::Whole(event) => event.received_at,
+                Sifted::Passed(passed) => passed.received_at,
+            });
             match offer(&mut detector, &mut matcher, event, matters, &mut found) {
                 Ok(late) => report.late += u64::from(late),
                 Err(_) => report.refused += 1,
@@ -124,11 +130,12 @@ pub async fn run(
             report.events += 1;
         }
         detector.take_journal();
+        let whole: Vec<StoredEvent> = events.into_iter().filter_map(whole).collect();
         collect(
             &ruleset,
             span.tenant,
             found,
-            &events,
+            &whole,
             &mut report,
             &mut alerts,
         )
@@ -157,19 +164,29 @@ pub async fn run(
     Ok(report)
 }
 
+fn whole(event: Sifted) -> Option<StoredEvent> {
+    match event {
+        Sifted::Whole(event) => Some(event),
+        Sifted::Passed(_) => None,
+    }
+}
+
 /// Which events some rule matches, or cannot be evaluated, found on all processors. Which rules match an event depends on
 /// nothing but the event; only what follows from it goes in order.
-async fn sift(
+async fn matched(
     ruleset: &Arc<Ruleset>,
-    page: Vec<StoredEvent>,
-) -> Result<(Vec<StoredEvent>, Vec<bool>), SiemError> {
+    page: Vec<Sifted>,
+) -> Result<(Vec<Sifted>, Vec<bool>), SiemError> {
     const SHARE: usize = 500;
     let ruleset = Arc::clone(ruleset);
     let work = move || {
-        let shares: Vec<&[StoredEvent]> = page.chunks(SHARE).collect();
+        let shares: Vec<&[Sifted]> = page.chunks(SHARE).collect();
         let matters = on_all_processors(&shares, |share| {
             let mut matcher = matcher(&ruleset);
-            let one = |event| matters(&mut matcher, event);
+            let one = |event: &Sifted| match event {
+                Sifted::Whole(event) => matters(&mut matcher, event),
+                Sifted::Passed(_) => false,
+            };
             share.iter().map(one).collect::<Vec<bool>>()
         });
         let matters = matters.concat();
@@ -191,10 +208,17 @@ fn matters(matcher: &mut Matcher, event: &StoredEvent) -> bool {
 fn offer(
     detector: &mut Detector,
     matcher: &mut Matcher,
-    event: &StoredEvent,
+    event: &Sifted,
     matters: bool,
     found: &mut Vec<Finding>,
 ) -> Result<bool, String> {
+    let event = match event {
+        Sifted::Whole(event) => event,
+        Sifted::Passed(passed) => {
+            let offered = detector.pass_by(matcher, &observed(passed), found);
+            return Ok(offered.taken == Taken::Late);
+        }
+    };
     let mut observed = Observed {
         offset: event.offset,
         source: &event.source,
@@ -210,6 +234,16 @@ fn offer(
         detector.pass_by(matcher, &observed, found)
     };
     Ok(offered.taken == Taken::Late)
+}
+
+fn observed(passed: &Passed) -> Observed<'_> {
+    Observed {
+        offset: passed.offset,
+        source: &passed.source,
+        time: passed.time,
+        received: passed.received_at,
+        json: "",
+    }
 }
 
 async fn collect(

@@ -12,8 +12,8 @@ use sealwright_core::{
     Clock, Digest, Id, ManualClock, TenantId, TenantScope, UnixMicros, canonical_json,
 };
 use sealwright_events::{
-    Answer, EventLog, EventSearch, History, HistoryError, HistoryQuery, LogError, Question,
-    ReadLimit, StoreConsumer, StoredEvent, catch_up,
+    Answer, EventLog, EventSearch, EventTerms as _, History, HistoryError, HistoryQuery, LogError,
+    Passed, Question, ReadLimit, Sift, Sifted, StoreConsumer, StoredEvent, catch_up,
 };
 use sealwright_ledger::Ledger;
 use sealwright_notify::{Message, MessageId, Outbox};
@@ -22,7 +22,7 @@ use sealwright_siem::consume::{Consuming, Detection};
 use sealwright_siem::model::{Alert, RuleFile};
 use sealwright_siem::service::alert::AlertService;
 use sealwright_siem::service::detect::Terms;
-use sealwright_siem::service::hunt::Hunter;
+use sealwright_siem::service::hunt::{FieldTerms, Hunter};
 use sealwright_siem::service::incident::IncidentService;
 use sealwright_siem::service::keep::KeepActs;
 use sealwright_siem::service::raise::Raiser;
@@ -35,6 +35,7 @@ use sealwright_siem::service::vanish::FieldService;
 use sealwright_siem::store::alert::Filter;
 use sealwright_store::testing::{TestStore, both};
 use sealwright_store::{Store, StoreError, Tx};
+use sealwright_terms::{Builder, Condition, Segment};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -157,6 +158,54 @@ impl History for Memory {
         };
         let events = self.events.lock().unwrap();
         Ok(events.iter().filter(wanted).take(limit).cloned().collect())
+    }
+
+    async fn sift<'a>(
+        &'a self,
+        query: &HistoryQuery,
+        condition: &Condition,
+    ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
+        let events = self.page(query, 0, usize::MAX).await?;
+        Ok(Box::new(ByTerms {
+            events,
+            condition: condition.clone(),
+        }))
+    }
+}
+
+/// Sifts by the terms of events, a few at a time, as the lake does.
+struct ByTerms {
+    events: Vec<StoredEvent>,
+    condition: Condition,
+}
+
+#[async_trait]
+impl Sift for ByTerms {
+    async fn next(&mut self) -> Result<Vec<Sifted>, HistoryError> {
+        let rest = self.events.split_off(self.events.len().min(70));
+        let page = std::mem::replace(&mut self.events, rest);
+        let mut builder = Builder::new();
+        let mut unsure = Vec::new();
+        for event in &page {
+            assert!(builder.row(event.time.0, event.offset, event.received_at.0));
+            builder.words(&String::from_utf8_lossy(&event.json).to_lowercase());
+            unsure.push(!FieldTerms.add(event, &mut builder));
+        }
+        let bytes = builder.finish(&FieldTerms.version());
+        let segment = Segment::open(bytes.as_slice()).unwrap();
+        let known = self.condition.roughly(&segment, 20).unwrap();
+        let sifted = page.into_iter().enumerate().map(|(row, event)| {
+            if unsure[row] || known.yes.contains(row) || known.maybe.contains(row) {
+                return Sifted::Whole(event);
+            }
+            Sifted::Passed(Passed {
+                offset: event.offset,
+                time: event.time,
+                received_at: event.received_at,
+                source: event.source.as_str().into(),
+            })
+        });
+        Ok(sifted.collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What terms say of an event, against the rules' own evaluator.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use proptest::prelude::*;
@@ -20,21 +20,37 @@ struct Judge {
     events: Vec<StoredEvent>,
     /// Events that terms decided about, and all.
     decided: Mutex<(usize, usize)>,
+    /// The segment of the events, and those of which their terms do not say all.
+    built: OnceLock<(Vec<u8>, BTreeSet<usize>)>,
 }
 
-#[async_trait]
-impl EventSearch for Judge {
-    async fn ask(&self, question: &Question) -> Result<Answer, HistoryError> {
+impl Judge {
+    fn new(events: Vec<StoredEvent>) -> Self {
+        Self {
+            events,
+            decided: Mutex::default(),
+            built: OnceLock::new(),
+        }
+    }
+
+    fn build(&self) -> (Vec<u8>, BTreeSet<usize>) {
         let mut builder = Builder::new();
         let mut unsure = BTreeSet::new();
         for (row, event) in self.events.iter().enumerate() {
-            assert!(builder.row(event.time.0, event.offset));
+            assert!(builder.row(event.time.0, event.offset, event.received_at.0));
             builder.words(&String::from_utf8_lossy(&event.json).to_lowercase());
             if !FieldTerms.add(event, &mut builder) {
                 unsure.insert(row);
             }
         }
-        let bytes = builder.finish(&FieldTerms.version());
+        (builder.finish(&FieldTerms.version()), unsure)
+    }
+}
+
+#[async_trait]
+impl EventSearch for Judge {
+    async fn ask(&self, question: &Question) -> Result<Answer, HistoryError> {
+        let (bytes, unsure) = self.built.get_or_init(|| self.build());
         let segment = Segment::open(bytes.as_slice()).unwrap();
         let verdict = question.condition.ask(&segment).unwrap();
         let mut look = (question.look)();
@@ -173,6 +189,7 @@ const RULES: &[&str] = &[
     "{user.name|re: '^A'}",
     "{user.name|neq: ada}",
     "{source.ip|cidr: 10.0.0.0/29}",
+    "{source.ip|cidr: ['10.0.0.8', '::/0']}",
     "{user.name: null}",
     "{user.name: true}",
     "{user.name|exists: false}",
@@ -200,7 +217,7 @@ proptest! {
                 StoredEvent { offset: i as u64, ..event(tenant, "idp", second, second, data) }
             })
             .collect();
-        let judge = Arc::new(Judge { events, decided: Mutex::default() });
+        let judge = Arc::new(Judge::new(events));
         let hunter = Hunter::new(Arc::clone(&judge) as _);
         let source = if sourced { "{product: aws}" } else { "{}" };
         let rules = RULES.iter().map(|selection| Some(format!(
@@ -230,10 +247,7 @@ async fn most_is_decided_by_terms() {
             event(tenant, "idp", i, i, &data)
         })
         .collect();
-    let judge = Arc::new(Judge {
-        events,
-        decided: Mutex::default(),
-    });
+    let judge = Arc::new(Judge::new(events));
     let hunter = Hunter::new(Arc::clone(&judge) as _);
     for query in [
         "user.name:ada",
@@ -254,5 +268,100 @@ async fn most_is_decided_by_terms() {
         hunter.hunt(&hunt).await.unwrap();
         let (decided, all) = std::mem::take(&mut *judge.decided.lock().unwrap());
         assert_eq!(decided, all, "{query}");
+    }
+}
+
+/// Orders are kept of fields with many values, so that ranges are found without testing each.
+#[tokio::test]
+async fn ranges_of_many_values_are_decided_by_terms() {
+    let tenant = tenant();
+    let odd = [
+        json!(9_007_199_254_740_993_i64),
+        json!(9_007_199_254_740_992_i64),
+        json!(-9_007_199_254_740_993_i64),
+        json!(1e300),
+        json!(-0.0),
+        json!(" 77 "),
+        json!("7.5e1"),
+        json!([1, 1_400]),
+        json!("seventy"),
+        Value::Null,
+    ];
+    let events: Vec<StoredEvent> = (0..800_i64)
+        .map(|i| {
+            let number = usize::try_from(i / 7).unwrap_or(0) % odd.len();
+            let code = if i % 7 == 0 {
+                odd[number].clone()
+            } else {
+                json!(3 * i - 200)
+            };
+            let ip = match i % 5 {
+                0 => format!("2001:db8:{:x}::{i:x}", i % 300),
+                1 => format!(" 192.168.{}.{} ", i % 40, i % 250),
+                2 => format!("::ffff:10.0.{}.{}", i % 3, i % 250),
+                _ => format!("10.{}.{}.{}", i % 32, i % 60, i % 250),
+            };
+            event(
+                tenant,
+                "idp",
+                i,
+                i,
+                &json!({"code": code, "source": {"ip": ip}}),
+            )
+        })
+        .collect();
+    let judge = Arc::new(Judge::new(events));
+    let hunter = Hunter::new(Arc::clone(&judge) as _);
+    let numbers = [
+        "-201",
+        "-1",
+        "0",
+        "0.5",
+        "75",
+        "77",
+        "1400",
+        "1799",
+        "1e300",
+        "9007199254740992",
+        "9007199254740993",
+        "-9007199254740993",
+    ];
+    let numbers = numbers.iter().flat_map(|n| {
+        ["lt", "lte", "gt", "gte"].map(|compare| (format!("{{code|{compare}: {n}}}"), true))
+    });
+    let networks = [
+        "10.0.0.0/8",
+        "10.16.0.0/12",
+        "10.3.3.0/24",
+        "10.3.3.3",
+        "0.0.0.0/0",
+        "192.168.0.0/16",
+        "2001:db8::/32",
+        "2001:db8:9::/48",
+        "2001:db8:9::/64",
+        "2001:db8:9::/96",
+        "2001:db8:9::9",
+        "::/0",
+        "::ffff:10.0.0.0/104",
+    ];
+    let networks = networks.map(|network| (format!("{{source.ip|cidr: '{network}'}}"), true));
+    // Whether a value is text or a number is not kept.
+    let equal = ["77", "0", "1400", "9007199254740993"].map(|n| (format!("{{code: {n}}}"), false));
+    for (selection, whole) in numbers.chain(networks).chain(equal) {
+        let hunt = Hunt {
+            query: String::new(),
+            rule: Some(format!(
+                "title: t\nlogsource: {{}}\ndetection:\n  a: {selection}\n  condition: a\n"
+            )),
+            scope: TenantScope::All,
+            from: at(0),
+            to: at(10_000),
+            below: None,
+            limit: 10,
+        };
+        hunter.hunt(&hunt).await.unwrap();
+        let (decided, all) = std::mem::take(&mut *judge.decided.lock().unwrap());
+        assert!(!whole || decided == all, "{selection}: {decided} of {all}");
+        assert!(decided + 40 >= all, "{selection}: {decided} of {all}");
     }
 }

@@ -3,13 +3,15 @@
 //! What terms can say of a rule is said exactly; of the rest, [`Condition::Within`] says for which events it may
 //! hold. Held by a property test against the rules' own evaluator.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use sealwright_sigma::Number;
 use sealwright_sigma::fold::fold;
-use sealwright_sigma::model::{self, Item, Link, Rule, Selection, Test};
+use sealwright_sigma::model::{self, Compare, Item, Link, Network, Rule, Selection, Test};
 use sealwright_sigma::pattern::{Part, Pattern};
 use sealwright_sigma::value::{Leaf, test_leaf};
-use sealwright_terms::{Condition, Like};
+use sealwright_terms::{Condition, Like, Order, Range};
 
 use super::terms::FIELDS;
 
@@ -28,6 +30,12 @@ pub(super) fn of_rules<'a>(rules: impl Iterator<Item = &'a Rule>) -> Condition {
         Condition::Present(FIELDS.to_owned()),
         Condition::Any(rules.map(of_rule).collect()),
     ])
+}
+
+/// Which events matter to rules: those that one of them matches, and those that have no fields, which are refused.
+pub(in crate::service) fn sift_for<'a>(rules: impl Iterator<Item = &'a Rule>) -> Condition {
+    let fields = Condition::Present(FIELDS.to_owned());
+    Condition::Any(vec![Condition::Not(Box::new(fields)), of_rules(rules)])
 }
 
 fn of_rule(rule: &Rule) -> Condition {
@@ -109,8 +117,7 @@ fn test(field: &str, of: &Test) -> Condition {
             if *cased { within(folded) } else { folded }
         }
         // Whether a term was a number or a text is not kept.
-        Test::Number(_, written) => {
-            let same = of.clone();
+        Test::Number(number, written) => {
             let digits = !written.bytes().any(|b| b.is_ascii_alphabetic());
             Condition::Any(vec![
                 if digits {
@@ -118,19 +125,57 @@ fn test(field: &str, of: &Test) -> Condition {
                 } else {
                     within(equal(written))
                 },
-                within(like(field, "", move |term| {
-                    test_leaf(&same, Leaf::Number(term))
-                })),
+                within(numbers(field, Compare::Equal, *number)),
             ])
         }
         Test::Bool(value) => equal(if *value { "true" } else { "false" }),
-        Test::Compare(..) | Test::Cidr(_) => {
-            let same = of.clone();
-            like(field, "", move |term| test_leaf(&same, Leaf::Text(term)))
-        }
+        Test::Compare(compare, number) => numbers(field, *compare, *number),
+        Test::Cidr(network) => addresses(field, *network),
         Test::Regex(_) | Test::Time { .. } | Test::FieldRef { .. } => within(present()),
         Test::Null => unknown(),
     }
+}
+
+/// Values that stand in a relation to a number.
+fn numbers(field: &str, compare: Compare, number: Number) -> Condition {
+    let of = Test::Compare(compare, number);
+    // Integers that floats do not tell apart are compared as integers.
+    if matches!(number, Number::Int(i) if i.unsigned_abs() >= 1 << f64::MANTISSA_DIGITS) {
+        return like(field, "", move |term| test_leaf(&of, Leaf::Text(term)));
+    }
+    let key = Order::number(number.as_f64());
+    let keys = match compare {
+        Compare::Less => 0..=key - 1,
+        Compare::LessEqual => 0..=key,
+        Compare::Greater => key + 1..=u64::MAX,
+        Compare::GreaterEqual => key..=u64::MAX,
+        Compare::Equal => key..=key,
+    };
+    range(field, Order::Number, keys, of)
+}
+
+fn addresses(field: &str, network: Network) -> Condition {
+    let (order, first) = Order::address(network.address);
+    let kept: u8 = if network.address.is_ipv4() { 32 } else { 64 };
+    let last = kept.checked_sub(network.prefix).map_or(first, |host| {
+        first | 1_u64.checked_shl(host.into()).map_or(u64::MAX, |n| n - 1)
+    });
+    let of = Test::Cidr(network);
+    let near = range(field, order, first..=last, of.clone());
+    if network.prefix <= kept {
+        return near;
+    }
+    let exact = like(field, "", move |term| test_leaf(&of, Leaf::Text(term)));
+    Condition::All(vec![near, exact])
+}
+
+fn range(field: &str, order: Order, keys: RangeInclusive<u64>, of: Test) -> Condition {
+    Condition::Range(Range {
+        field: field.to_owned(),
+        order,
+        keys,
+        test: Arc::new(move |term| test_leaf(&of, Leaf::Text(term))),
+    })
 }
 
 fn text(field: &str, pattern: &Pattern) -> Condition {

@@ -6,6 +6,8 @@ mod terms;
 
 pub use terms::FieldTerms;
 
+pub(super) use condition::sift_for;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

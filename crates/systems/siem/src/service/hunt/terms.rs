@@ -1,10 +1,12 @@
 //! The terms of events: what the lake finds them by.
 
+use std::net::IpAddr;
+
 use sealwright_events::{EventTerms, Facets, StoredEvent, facet_field};
 use sealwright_sigma::fold::fold;
 use sealwright_sigma::scan::MAX_DEPTH;
 use sealwright_sigma::value::Leaf;
-use sealwright_terms::Builder;
+use sealwright_terms::{Builder, Order};
 use serde_json::Value;
 
 use crate::service::fields;
@@ -13,7 +15,7 @@ use crate::service::normalise::{normalise, normaliser};
 /// Rows that have fields at all. The names of fields do not begin so.
 pub(super) const FIELDS: &str = "\u{3}fields";
 /// The way in which terms are made of fields.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// An event's fields, those of ECS beside those of its source, as the terms of the lake.
 #[derive(Debug, Clone, Copy, Default)]
@@ -84,6 +86,13 @@ fn leaves(value: &Value, path: &mut String, depth: usize, to: &mut Builder) -> b
 fn term(leaf: Leaf<'_>, path: &str, to: &mut Builder) -> bool {
     if let Some(text) = leaf.text() {
         to.term(path, &fold(text));
+        if let Ok(address) = text.trim().parse::<IpAddr>() {
+            let (order, key) = Order::address(address);
+            to.ordered(path, order, key);
+        }
+    }
+    if let Some(number) = leaf.number() {
+        to.ordered(path, Order::Number, Order::number(number.as_f64()));
     }
     true
 }

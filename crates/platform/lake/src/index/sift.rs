@@ -1,0 +1,419 @@
+//! Going through events in order, without reading those for which a condition does not hold.
+//!
+//! Times, offsets and sources of all events are in the index, so that of an event that does not matter nothing is
+//! read of its data file.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::fs;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sealwright_core::{Cursor, TenantScope, UnixMicros, on_all_processors};
+use sealwright_events::{HistoryError, HistoryQuery, Passed, Search, Sift, Sifted, StoredEvent};
+use sealwright_terms::{Condition, Damaged, Segment};
+
+use super::file::Part;
+use super::open::{Indexed, Place, fetched};
+use super::{condition_of, field};
+use crate::error::Result;
+use crate::files::DataFile;
+use crate::filter::{EventFilter, Order, limited};
+use crate::readers::Reader;
+use crate::rewrite::blocking;
+use crate::table::{Lake, Snapshot};
+
+/// Most events that are given at once, and most of them whole.
+const PAGE: usize = 50_000;
+const PAGE_WHOLE: usize = 10_000;
+/// Terms of a field that are tested for a condition; where there are more, to look at the events is as fast.
+const TESTED: u64 = 4_096;
+/// After so long the newest state of the lake is taken, so that an erasure or a vacuum need not wait for the end.
+const REOPENED: Duration = Duration::from_secs(60);
+
+/// Goes through the stored events of a query; see [`Lake::sift`].
+pub struct EventSift {
+    lake: Lake,
+    query: HistoryQuery,
+    search: Search,
+    condition: Condition,
+    /// All events below were given.
+    next: u64,
+    opened: Option<Opened>,
+    /// Whether indexes are used: none is after one was found to be damaged.
+    by_index: bool,
+}
+
+impl std::fmt::Debug for EventSift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventSift")
+            .field("query", &self.query)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A state of the lake that is being read.
+struct Opened {
+    since: Instant,
+    _reader: Reader,
+    snapshot: Arc<Snapshot>,
+    indexed: Arc<Indexed>,
+    /// First offset and place among [`Indexed::segments`] of those not yet loaded, the next one at the end.
+    ahead: Vec<(u64, usize)>,
+    loaded: Vec<Loaded>,
+    /// The next offset of each of the loaded ones.
+    heads: BinaryHeap<Reverse<(u64, usize)>>,
+    rest: Rest,
+}
+
+/// Events of the data files without an index.
+struct Rest {
+    files: Vec<DataFile>,
+    read: VecDeque<StoredEvent>,
+    from: u64,
+}
+
+/// The rows of a segment that are asked for, by offset.
+#[derive(Default)]
+struct Loaded {
+    file: usize,
+    rows: VecDeque<Row>,
+    sources: Vec<Arc<str>>,
+}
+
+struct Row {
+    offset: u64,
+    time: i64,
+    received: i64,
+    source: u32,
+    /// Its place in the data file.
+    place: usize,
+    whole: bool,
+}
+
+enum Next {
+    Passed(Passed),
+    Event(StoredEvent),
+    Place(Place),
+}
+
+impl Next {
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Passed(passed) => passed.offset,
+            Self::Event(event) => event.offset,
+            Self::Place(place) => place.offset,
+        }
+    }
+}
+
+impl Lake {
+    /// Goes through the events of a query in order; those for which `condition` may hold are whole.
+    ///
+    /// Cost: that of the condition's terms in each block of 65,536 events, some 40 bytes of memory for an event of the
+    /// blocks that overlap, and the reading of the events that are whole.
+    pub fn sift(&self, query: &HistoryQuery, condition: &Condition) -> EventSift {
+        EventSift {
+            lake: self.clone(),
+            search: Search {
+                scope: TenantScope::One(query.tenant),
+                types: query.event_types.clone(),
+                source: None,
+                id: None,
+                subject: None,
+                texts: Vec::new(),
+                from: query.from.unwrap_or(UnixMicros(i64::MIN)),
+                to: query.to,
+            },
+            query: query.clone(),
+            condition: condition.clone(),
+            next: 0,
+            opened: None,
+            by_index: true,
+        }
+    }
+}
+
+#[async_trait]
+impl Sift for EventSift {
+    async fn next(&mut self) -> std::result::Result<Vec<Sifted>, HistoryError> {
+        let page = Box::pin(self.page()).await;
+        page.map_err(|error| HistoryError(error.to_string()))
+    }
+}
+
+impl EventSift {
+    async fn page(&mut self) -> Result<Vec<Sifted>> {
+        loop {
+            let mut opened = match self.opened.take() {
+                Some(opened) if opened.since.elapsed() < REOPENED => opened,
+                _ => self.open().await?,
+            };
+            let page = match self.fill(&mut opened).await? {
+                Ok(page) => page,
+                Err(damaged) => {
+                    tracing::warn!(error = %damaged, "an index is damaged; events are looked at without any");
+                    self.by_index = false;
+                    continue;
+                }
+            };
+            let Some(last) = page.last().map(Next::offset) else {
+                return Ok(Vec::new());
+            };
+            let sifted = whole_ones(&opened.indexed, page, &self.search).await?;
+            self.next = last + 1;
+            self.opened = Some(opened);
+            if !sifted.is_empty() {
+                return Ok(sifted);
+            }
+        }
+    }
+
+    /// The next events, not yet read.
+    async fn fill(&self, opened: &mut Opened) -> Result<std::result::Result<Vec<Next>, Damaged>> {
+        let mut page = Vec::new();
+        let mut whole = 0;
+        while page.len() < PAGE && whole < PAGE_WHOLE {
+            let head = opened.head();
+            let due = |(first, _): &(u64, usize)| head.is_none_or(|head| *first <= head);
+            if opened.ahead.last().is_some_and(due) {
+                if let Err(damaged) = self.load(opened).await? {
+                    return Ok(Err(damaged));
+                }
+            } else if opened.rest.read.is_empty() && !opened.rest.files.is_empty() {
+                self.read_rest(opened).await?;
+            } else if let Some(next) = opened.pop() {
+                whole += usize::from(!matches!(next, Next::Passed(_)));
+                page.push(next);
+            } else {
+                break;
+            }
+        }
+        Ok(Ok(page))
+    }
+
+    async fn open(&self) -> Result<Opened> {
+        let (snapshot, reader) = self.lake.read().await?;
+        let (indexed, rest) = if self.by_index {
+            self.lake.indexed(&snapshot, &self.search).await?
+        } else {
+            self.lake.unindexed(&snapshot, &self.search)
+        };
+        let mut ahead: Vec<(u64, usize)> = Vec::new();
+        for (i, (file, at)) in indexed.segments.iter().enumerate() {
+            let (first, last) = indexed.files[*file].2.segments[*at].offsets;
+            if last >= self.next && first < self.query.below_offset {
+                ahead.push((first, i));
+            }
+        }
+        ahead.sort_unstable_by_key(|one| Reverse(*one));
+        Ok(Opened {
+            since: Instant::now(),
+            _reader: reader,
+            snapshot,
+            indexed,
+            ahead,
+            loaded: Vec::new(),
+            heads: BinaryHeap::new(),
+            rest: Rest {
+                files: rest,
+                read: VecDeque::new(),
+                from: self.next,
+            },
+        })
+    }
+
+    /// Asks the next segments, one a processor.
+    async fn load(&self, opened: &mut Opened) -> Result<std::result::Result<(), Damaged>> {
+        let count = available_parallelism().map_or(1, NonZero::get);
+        let start = opened.ahead.len().saturating_sub(count);
+        let wanted: Vec<usize> = opened
+            .ahead
+            .split_off(start)
+            .into_iter()
+            .map(|(_, i)| i)
+            .collect();
+        let indexed = Arc::clone(&opened.indexed);
+        let (search, condition) = (self.search.clone(), self.condition.clone());
+        let span = self.next..self.query.below_offset;
+        let owned = self.lake.owned();
+        let loaded = blocking(move || {
+            let asked = condition_of(&search);
+            Ok(on_all_processors(&wanted, |i| {
+                let loaded = load(
+                    &indexed,
+                    indexed.segments[*i],
+                    &search,
+                    (&asked, &condition),
+                    &span,
+                );
+                if loaded.is_err() && owned {
+                    // It is made anew by the next round of indexing.
+                    let _ = fs::remove_file(&indexed.files[indexed.segments[*i].0].1);
+                }
+                loaded
+            }))
+        })
+        .await?;
+        for loaded in loaded {
+            let loaded = match loaded {
+                Ok(loaded) => loaded,
+                Err(damaged) => return Ok(Err(damaged)),
+            };
+            if let Some(first) = loaded.rows.front() {
+                opened
+                    .heads
+                    .push(Reverse((first.offset, opened.loaded.len())));
+                opened.loaded.push(loaded);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn read_rest(&self, opened: &mut Opened) -> Result<()> {
+        let filter = EventFilter {
+            offsets: Some(opened.rest.from..self.query.below_offset),
+            ..EventFilter::of(&self.search)
+        };
+        let none: Option<&Cursor> = None;
+        let page = self.lake.page_of(
+            Arc::clone(&opened.snapshot),
+            Some(opened.rest.files.clone()),
+            self.search.scope,
+            &filter,
+            Order::OldestFirst,
+            none,
+            PAGE_WHOLE,
+        );
+        let (events, more) = limited(page).await?;
+        if let Some(last) = events.last() {
+            opened.rest.from = last.offset + 1;
+        }
+        if !more {
+            opened.rest.files.clear();
+        }
+        opened.rest.read = events.into();
+        Ok(())
+    }
+}
+
+impl Opened {
+    /// The least offset that is known.
+    fn head(&self) -> Option<u64> {
+        let loaded = self.heads.peek().map(|Reverse((offset, _))| *offset);
+        let read = self.rest.read.front().map(|event| event.offset);
+        loaded.into_iter().chain(read).min()
+    }
+
+    fn pop(&mut self) -> Option<Next> {
+        let read = self.rest.read.front().map(|event| event.offset);
+        let first = match self.heads.peek() {
+            Some(Reverse((offset, at))) if read.is_none_or(|read| *offset < read) => *at,
+            _ => return self.rest.read.pop_front().map(Next::Event),
+        };
+        self.heads.pop();
+        let loaded = self.loaded.get_mut(first)?;
+        let row = loaded.rows.pop_front()?;
+        if let Some(next) = loaded.rows.front() {
+            self.heads.push(Reverse((next.offset, first)));
+        } else {
+            loaded.rows = VecDeque::new();
+        }
+        if row.whole {
+            return Some(Next::Place(Place {
+                offset: row.offset,
+                file: loaded.file,
+                row: row.place,
+            }));
+        }
+        let source = loaded.sources.get(row.source as usize)?;
+        Some(Next::Passed(Passed {
+            offset: row.offset,
+            time: UnixMicros(row.time),
+            received_at: UnixMicros(row.received),
+            source: Arc::clone(source),
+        }))
+    }
+}
+
+fn load(
+    indexed: &Indexed,
+    (file, at): (usize, usize),
+    search: &Search,
+    (asked, condition): (&Condition, &Condition),
+    offsets_asked: &std::ops::Range<u64>,
+) -> std::result::Result<Loaded, Damaged> {
+    let (_, path, made) = &indexed.files[file];
+    let entry = &made.segments[at];
+    let segment = Segment::open(Part::open(path, entry)?)?;
+    let asked = asked.ask(&segment)?;
+    let (mut rows, unsure) = (asked.yes, asked.maybe);
+    rows.unite(&unsure);
+    if rows.is_empty() {
+        return Ok(Loaded::default());
+    }
+    let matter = condition.roughly(&segment, TESTED)?;
+    let mut whole = matter.yes;
+    whole.unite(&matter.maybe);
+    whole.unite(&segment.present(field::UNSURE)?);
+    whole.unite(&segment.long(field::SOURCE)?);
+    whole.unite(&unsure);
+    let (times, offsets, received) = (segment.times()?, segment.offsets()?, segment.received()?);
+    let mut sources: Vec<Arc<str>> = Vec::new();
+    let mut source_of = vec![0_u32; segment.rows()];
+    segment.each_row(field::SOURCE, |source, row| {
+        if sources.last().is_none_or(|last| **last != *source) {
+            sources.push(source.into());
+        }
+        source_of[row] = u32::try_from(sources.len() - 1).unwrap_or(u32::MAX);
+    })?;
+    let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
+    let span = search.from.0..search.to.0;
+    let mut found: Vec<Row> = rows
+        .iter()
+        .filter(|row| span.contains(&times[*row]) && offsets_asked.contains(&offsets[*row]))
+        .map(|row| Row {
+            offset: offsets[row],
+            time: times[row],
+            received: received[row],
+            source: source_of[row],
+            place: start.saturating_add(row),
+            whole: whole.contains(row),
+        })
+        .collect();
+    found.sort_unstable_by_key(|row| row.offset);
+    Ok(Loaded {
+        file,
+        rows: found.into(),
+        sources,
+    })
+}
+
+/// Reads the events that matter.
+async fn whole_ones(
+    indexed: &Arc<Indexed>,
+    page: Vec<Next>,
+    search: &Search,
+) -> Result<Vec<Sifted>> {
+    let places = page.iter().filter_map(|next| match next {
+        Next::Place(place) => Some(*place),
+        _ => None,
+    });
+    let events = fetched(indexed, places.collect()).await?;
+    let mut events: BTreeMap<u64, StoredEvent> =
+        events.into_iter().map(|e| (e.offset, e)).collect();
+    let sifted = page.into_iter().filter_map(|next| match next {
+        Next::Passed(passed) => Some(Sifted::Passed(passed)),
+        Next::Event(event) => Some(Sifted::Whole(event)),
+        // A row that may be of the query is, or is not.
+        Next::Place(place) => events
+            .remove(&place.offset)
+            .filter(|event| search.holds(event))
+            .map(Sifted::Whole),
+    });
+    Ok(sifted.collect())
+}
