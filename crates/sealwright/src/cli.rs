@@ -19,8 +19,8 @@ use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 use crate::database::Database;
 use crate::erasure::EraseEverywhere;
 use crate::installation::{Installation, State, lake_folder};
-use crate::moving::{self, StoreCommand};
 use crate::serve::Server;
+use crate::store_migrate::{self, StoreCommand};
 use crate::{backup, demo, docs, doctor, verify, worker};
 
 /// Run a multi-tenant SaaS, and prove how it was run.
@@ -283,7 +283,7 @@ async fn run(cli: Cli) -> Result<bool> {
             Box::pin(backup::restore(&args, &loaded, json, &mut out, &mut err)).await
         }
         Command::Store { command } => {
-            Box::pin(moving::run(&command, &config, json, &mut out)).await
+            Box::pin(store_migrate::run(&command, &config, json, &mut out)).await
         }
         Command::Doctor(_) => doctor::run(&config, json, &mut out).await,
         Command::Ledger { mut command } => {
