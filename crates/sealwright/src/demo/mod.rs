@@ -5,6 +5,7 @@ pub(crate) mod data;
 mod protect;
 mod run;
 mod shape;
+mod spend;
 pub(crate) mod tenants;
 mod traces;
 

@@ -22,6 +22,7 @@ use sealwright_telemetry::Metrics;
 use super::attack::{self, Pace};
 use super::data::{self, DemoEvents};
 use super::protect;
+use super::spend;
 use super::tenants::{REGIONS, TENANTS};
 use crate::installation::Installation;
 use crate::serve::Server;
@@ -56,6 +57,9 @@ pub(super) const ACTOR: &str = "system:demo";
 
 /// Whose workstation is attacked: a place in [`TENANTS`].
 const ATTACKED: usize = 1;
+
+/// Who runs into its budget: one that has no other.
+const SPENDER: usize = 13;
 
 /// A folder that goes with the demo, unless the caller named one.
 struct Folder {
@@ -96,6 +100,10 @@ pub(crate) async fn run(
     config.data.folder.clone_from(&folder.path);
     if config.dlp.s3_access_key.is_empty() && config.dlp.folder.as_os_str().is_empty() {
         config.dlp.folder = folder.path.join("objects");
+    }
+    // A program of the example that is told by webhook listens on this machine.
+    if config.notify.private_targets.is_empty() {
+        "loopback".clone_into(&mut config.notify.private_targets);
     }
     let metrics = Metrics::install(env!("CARGO_PKG_VERSION"))?;
     let installation = Installation::open(config).await?;
@@ -142,11 +150,17 @@ pub(crate) async fn run(
                 server_url
             )?;
             out.flush()?;
-            // The example stands without it.
-            if let Err(error) =
-                attack::play(&installation, attacked(&installation)?, Pace::Live).await
-            {
+            // The example stands without them.
+            let attack = attack::play(&installation, attacked(&installation)?, Pace::Live);
+            let spender = TENANTS.get(SPENDER).context("a tenant of the example")?;
+            let tenant = tenant_of(&installation, SPENDER)?;
+            let spend = spend::play(&installation, tenant, spender.name, out);
+            let (attack, spend) = tokio::join!(attack, spend);
+            if let Err(error) = attack {
                 tracing::error!(%error, "the attack could not be played");
+            }
+            if let Err(error) = spend {
+                tracing::error!(%error, "the budget could not be played");
             }
         }
         std::future::pending::<Result<()>>().await
@@ -160,7 +174,11 @@ pub(crate) async fn run(
 }
 
 fn attacked(installation: &Installation) -> Result<TenantId> {
-    let demo = TENANTS.get(ATTACKED).context("a tenant of the example")?;
+    tenant_of(installation, ATTACKED)
+}
+
+fn tenant_of(installation: &Installation, place: usize) -> Result<TenantId> {
+    let demo = TENANTS.get(place).context("a tenant of the example")?;
     let tenant = installation.state.access.directory().resolve(demo.slug);
     Ok(tenant.context("a tenant of the example")?.id)
 }
