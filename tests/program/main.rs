@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
+mod apart;
 mod backup;
 mod bad_files;
 mod bad_input;

@@ -114,16 +114,42 @@ async fn operations(server: &Server) -> Vec<Operation> {
 }
 
 /// An installation with something of acme behind each kind of id.
-struct World {
-    place: Place,
+pub(crate) struct World {
+    pub(crate) place: Place,
     server: Server,
     all: String,
     globex: String,
+    /// A key of acme's own for everything.
+    pub(crate) own: String,
     /// Ids of what is acme's, by the name of the path parameter.
-    ids: BTreeMap<&'static str, String>,
+    pub(crate) ids: BTreeMap<&'static str, String>,
 }
 
-async fn world(place: Place) -> World {
+/// Calls each operation once, with the least body that it takes: the status and the kind of problem by name.
+pub(crate) async fn least_calls(world: &World, key: &str) -> BTreeMap<String, String> {
+    let mut answers = BTreeMap::new();
+    for operation in operations(&world.server).await {
+        let path = operation.path(|name| world.id(&operation, name));
+        let answer = world.call(&operation, Some(key), &path).await;
+        assert!(
+            answer.status < 500,
+            "{}: {}: {} {}",
+            world.place.name,
+            operation.name(),
+            answer.status,
+            answer.text()
+        );
+        let kind = if answer.status < 400 {
+            String::new()
+        } else {
+            answer.problem()
+        };
+        answers.insert(operation.name(), format!("{} {kind}", answer.status));
+    }
+    answers
+}
+
+pub(crate) async fn world(place: Place) -> World {
     let all = place.key_for_all("*");
     let globex = place.key("globex", "*");
     place.ok(&[
@@ -182,6 +208,7 @@ async fn world(place: Place) -> World {
         "--finalise",
     ]);
     let invoices = place.json(&["billing", "invoice", "list", "--tenant", "acme"]);
+    let own = place.key("acme", "*");
     let server = Server::start(&place);
     let key = made["key"].as_str().unwrap();
     let event = json!([ai("e2", &ago(60), SECRET, 1, 1)]);
@@ -222,6 +249,7 @@ async fn world(place: Place) -> World {
         server,
         all,
         globex,
+        own,
         ids,
     }
 }

@@ -29,23 +29,35 @@ impl Postgres {
             process::call(Command::new("chown").arg("nobody").arg(&folder))?;
         }
         let server = Self {
+            // Not the superuser, whom row-level security does not bind.
             url: format!("postgres://sealwright@127.0.0.1:{port}/postgres"),
             folder,
             bin,
         };
-        server.unprivileged("initdb", &["-A", "trust", "-U", "sealwright", "--no-sync"])?;
+        server.unprivileged("initdb", &["-A", "trust", "-U", "postgres", "--no-sync"])?;
         let options = format!(
             "-p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300",
             server.folder.display()
         );
         let log = server.folder.join("log").display().to_string();
         server.unprivileged("pg_ctl", &["-w", "-l", &log, "-o", &options, "start"])?;
+        process::call(
+            Command::new(server.bin.join("psql"))
+                .args(["--quiet", "--no-psqlrc", "--dbname"])
+                .arg(server.administrator())
+                .args(["--command", "CREATE ROLE sealwright LOGIN CREATEDB"]),
+        )?;
         Ok(Some(server))
     }
 
     /// The URL of a database on which databases may be created.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL as the superuser.
+    pub(crate) fn administrator(&self) -> String {
+        self.url.replacen("sealwright@", "postgres@", 1)
     }
 
     /// PostgreSQL refuses to run as root, so root runs it as `nobody`.

@@ -114,6 +114,7 @@ fn tests(args: &Args) -> Result<()> {
     command.args(&args.filter);
     if let Some(server) = &postgres {
         command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
+        command.env("SEALWRIGHT_TEST_POSTGRES_ADMIN", server.administrator());
         command.env("SEALWRIGHT_TEST_REQUIRE_POSTGRES", "1");
     }
     if let Some(store) = &objects {

@@ -10,7 +10,7 @@ use sealwright_intake::{FileLog, FileLogOptions, StoreLog};
 use sealwright_lake::{Lake, LakeError};
 use sealwright_ledger::cli::verifier_key;
 use sealwright_ledger::verify::{Finding, verify_tree, verify_with_store};
-use sealwright_store::{DataLock, StoreError};
+use sealwright_store::{DataLock, SecondLock, Store, StoreError};
 use serde::Serialize;
 
 use crate::database::Database;
@@ -74,6 +74,9 @@ pub(crate) async fn run(config: &Config, as_json: bool, out: &mut dyn Write) -> 
     if checks.iter().all(|check| check.check != "database") {
         checks.push(database(&found).await);
     }
+    if let Database::Open(store) = &found {
+        checks.extend(second_lock(store).await);
+    }
     checks.push(ledger(config, &found).await);
     checks.push(log(config, &found, lock.is_ok()).await);
     checks.push(lake(config).await);
@@ -103,6 +106,22 @@ async fn database(found: &Database) -> Check {
             Check::new(check, "wrong", detail)
         }
         Err(error) => Check::new(check, "unknown", error.to_string()),
+    }
+}
+
+/// Whether PostgreSQL itself holds each tenant's rows back from others.
+async fn second_lock(store: &Store) -> Option<Check> {
+    let check = "tenants apart";
+    match store.second_lock().await {
+        Ok(SecondLock::Absent) => None,
+        Ok(SecondLock::Holds) => Some(Check::new(check, "ok", "by row-level security, too")),
+        Ok(SecondLock::Bypassed(why)) => {
+            let detail = format!(
+                "{why}: only the program's own conditions keep tenants apart; see docs/access.md"
+            );
+            Some(Check::new(check, "warning", detail))
+        }
+        Err(error) => Some(Check::new(check, "unknown", error.to_string())),
     }
 }
 

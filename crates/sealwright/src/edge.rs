@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use sealwright_core::Problem;
+use sealwright_store::{RowScope, within};
 
 /// What is read of a body that nobody wants, so that its sender comes to read the answer.
 const MOST_UNREAD: usize = 64 << 20;
@@ -52,6 +53,11 @@ fn described(status: StatusCode, text: &str) -> Problem {
         (_, text) => text,
     };
     Problem::new(status, &name, title, detail)
+}
+
+/// A request sees no tenant's rows before it is known who asks: what widens that says so.
+pub(crate) async fn nobody(request: Request, next: Next) -> Response {
+    within(RowScope::Nobody, next.run(request)).await
 }
 
 /// A request that is answered before its body was read: the rest is read and forgotten, within limits.

@@ -39,7 +39,7 @@ use sealwright_siem::service::rule::RuleService;
 use sealwright_siem::service::source::SourceService;
 use sealwright_siem::service::suppression::SuppressionService;
 use sealwright_siem::service::vanish::FieldService;
-use sealwright_store::{Component, DataLock, Store, StoreUrl};
+use sealwright_store::{Component, DataLock, SecondLock, Store, StoreUrl};
 
 use crate::acting::{AccessActs, GuardActs, TellActs};
 use crate::audit::LedgerAudit;
@@ -103,6 +103,12 @@ impl State {
         store
             .migrate(COMPONENTS, Some(&folder.join("backups")), clock.as_ref())
             .await?;
+        if let SecondLock::Bypassed(why) = store.second_lock().await? {
+            tracing::warn!(
+                why,
+                "PostgreSQL does not keep tenants apart by itself; docs/access.md says what to do"
+            );
+        }
         let origin = Some(config.ledger.origin.as_str());
         let ledger =
             Arc::new(Ledger::open(&folder, origin, store.clone(), Arc::clone(&clock)).await?);

@@ -9,6 +9,7 @@ use sealwright_access::{AccessService, Action, TenantState};
 use sealwright_core::clock::SECOND;
 use sealwright_core::{Clock, Problem, TenantId, TenantScope};
 use sealwright_intake::{Authenticate, Sender, TenantDirectory};
+use sealwright_store::as_system;
 
 /// API keys as senders.
 pub(crate) struct KeySenders(pub(crate) AccessService, pub(crate) Seldom);
@@ -51,7 +52,7 @@ impl Authenticate for KeySenders {
             .ok_or_else(|| {
                 Problem::unauthorized("send the API key as `Authorization: Bearer swk_…`")
             })?;
-        let principal = self.0.authenticate_key(token).await?;
+        let principal = as_system(self.0.authenticate_key(token)).await?;
         if let TenantScope::One(tenant) = principal.tenants
             && self
                 .0

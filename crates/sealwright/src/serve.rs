@@ -419,6 +419,7 @@ fn router(
         .fallback(|| async { Problem::not_found("there is nothing at this address") })
         .layer(from_fn(crate::edge::problems))
         .layer(from_fn(pages_for_browsers))
+        .layer(from_fn(crate::edge::nobody))
         .layer(from_fn(crate::edge::linger))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     let policy = Policy {

@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sealwright_core::clock::{MINUTE, SECOND};
 use sealwright_core::{Problem, TenantId, TenantScope, UnixMicros, client_address};
+use sealwright_store::as_system;
 use serde::Serialize;
 
 use crate::error::AccessError;
@@ -214,7 +215,8 @@ impl AccessService {
     }
 
     pub(crate) async fn load_guards(&self) -> Result<(), AccessError> {
-        let all = store::guard::list(&self.store, TenantScope::All).await?;
+        // What is in memory holds for all tenants, whoever changed something.
+        let all = as_system(store::guard::list(&self.store, TenantScope::All)).await?;
         self.guards().replace(&all);
         Ok(())
     }

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sealwright_core::{Problem, client_address};
+use sealwright_store::{RowScope, as_system, within};
 
 use crate::error::AccessError;
 use crate::model::Session;
@@ -41,10 +42,21 @@ pub async fn authenticate(
     request: Request,
     next: Next,
 ) -> Response {
-    match identify(&access, request).await {
-        Ok(request) => next.run(request).await,
+    // Credentials are looked up among those of all tenants: it is not known yet whose they are.
+    match as_system(identify(&access, request)).await {
+        Ok(request) => run_scoped(request, next).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// What the request does sees the rows of who asks, and nobody's when that is not known: the second lock behind the
+/// scope that each query takes.
+pub(crate) async fn run_scoped(request: Request, next: Next) -> Response {
+    let scope = request
+        .extensions()
+        .get::<Principal>()
+        .map_or(RowScope::Nobody, |principal| principal.tenants.into());
+    within(scope, next.run(request)).await
 }
 
 async fn identify(access: &AccessService, mut request: Request) -> Result<Request, AccessError> {

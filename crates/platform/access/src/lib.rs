@@ -42,5 +42,4 @@ pub use service::{
 };
 
 /// The tables of this crate.
-pub const COMPONENT: sealwright_store::Component =
-    sealwright_store::migrations!("access", 1 => "0001_init", 2 => "0002_guard");
+pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("access", 1 => "0001_init", 2 => "0002_guard", 3 => "0003_row_level_security");

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sealwright_core::clock::SECOND;
 use sealwright_core::{Digest, UnixMicros};
+use sealwright_store::as_system;
 
 use crate::http;
 use crate::principal::Principal;
@@ -76,7 +77,7 @@ pub async fn authenticate(
     let now = keys.access.clock.now();
     let principal = match keys.find(&key, now) {
         Some(principal) => principal,
-        None => match keys.access.authenticate_key(&token).await {
+        None => match as_system(keys.access.authenticate_key(&token)).await {
             Ok(principal) => {
                 keys.keep(key, now, principal.clone());
                 principal
@@ -85,5 +86,5 @@ pub async fn authenticate(
         },
     };
     request.extensions_mut().insert(principal);
-    next.run(request).await
+    http::run_scoped(request, next).await
 }

@@ -19,7 +19,8 @@ use crate::store::{self, EntryFilter, EntryRow, Erase};
 use crate::tree::{TileLog, TreeReader};
 
 /// The ledger's tables.
-pub const COMPONENT: Component = sealwright_store::migrations!("ledger", 1 => "0001_init");
+pub const COMPONENT: Component =
+    sealwright_store::migrations!("ledger", 1 => "0001_init", 2 => "0002_row_level_security");
 
 /// Where the tree stands in a data folder.
 pub const TREE_FOLDER: &str = "ledger";

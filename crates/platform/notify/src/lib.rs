@@ -45,4 +45,4 @@ pub use worker::{Deliverer, Looked};
 
 /// The tables of this crate.
 pub const COMPONENT: sealwright_store::Component =
-    sealwright_store::migrations!("notify", 1 => "0001_init");
+    sealwright_store::migrations!("notify", 1 => "0001_init", 2 => "0002_row_level_security");

@@ -2,20 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
 use sealwright_core::Digest;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
-use crate::sql::{Param, Row, Sql, SqlValue};
+use crate::rowlock::begin_postgres;
+use crate::sql::{Row, Sql};
+use crate::wire::{
+    TakeRow, bind_postgres, bind_sqlite, postgres_all, postgres_each, sqlite_all, sqlite_each,
+};
 use crate::{Result, StoreError};
+
+/// Connections of a process to PostgreSQL.
+pub(crate) const CONNECTIONS: u32 = 16;
 
 /// Where the state lives.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl std::fmt::Debug for StoreUrl {
 }
 
 #[derive(Clone, Debug)]
-enum Pools {
+pub(crate) enum Pools {
     /// SQLite admits one writer; a pool of one connection makes writers queue in the program, in
     /// order, instead of meeting `SQLITE_BUSY`.
     Sqlite {
@@ -77,7 +81,7 @@ enum Pools {
 /// The state of an installation. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pools: Pools,
+    pub(crate) pools: Pools,
 }
 
 /// A write transaction: everything in it happens, or nothing does. Dropping it without
@@ -106,8 +110,11 @@ impl Store {
                 let options = PgConnectOptions::from_str(url)?.application_name("sealwright");
                 Pools::Postgres(
                     PgPoolOptions::new()
-                        .max_connections(16)
+                        .max_connections(CONNECTIONS)
                         .acquire_timeout(Duration::from_secs(10))
+                        // The first statement on a connection is a transaction's beginning, which finds out
+                        // by itself whether the connection still lives: see `begin_postgres`.
+                        .test_before_acquire(false)
                         .connect_with(options)
                         .await?,
                 )
@@ -152,7 +159,8 @@ impl Store {
         })
     }
 
-    /// Starts a write transaction. On SQLite it holds the only writer until it ends.
+    /// Starts a write transaction. On SQLite it holds the only writer until it ends. It sees and writes the rows of
+    /// the scope in which it was begun ([`crate::within`]), to its end.
     ///
     /// # Errors
     /// When no connection is to be had in time.
@@ -161,7 +169,7 @@ impl Store {
             Pools::Sqlite { writer, .. } => {
                 TxInner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
-            Pools::Postgres(pool) => TxInner::Postgres(pool.begin().await?),
+            Pools::Postgres(pool) => TxInner::Postgres(begin_postgres(pool, "BEGIN").await?),
         };
         Ok(Tx { inner })
     }
@@ -171,21 +179,24 @@ impl Store {
         let inner = match &self.pools {
             Pools::Sqlite { readers, .. } => TxInner::Sqlite(readers.begin().await?),
             Pools::Postgres(pool) => TxInner::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await?,
+                begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
             ),
         };
         Ok(Tx { inner })
     }
 
-    /// All rows of a query, outside of any transaction, as of now.
+    /// All rows of a query that only reads, outside of any transaction, as of now.
     ///
     /// # Errors
     /// What the database said.
     pub async fn fetch_all(&self, sql: Sql) -> Result<Vec<Row>> {
         match &self.pools {
             Pools::Sqlite { readers, .. } => sqlite_all(readers, sql).await,
-            Pools::Postgres(pool) => postgres_all(pool, sql).await,
+            Pools::Postgres(pool) => {
+                // A transaction, since that is what the scope is told to. Its end is not waited for.
+                let mut tx = begin_postgres(pool, "BEGIN READ ONLY").await?;
+                postgres_all(&mut *tx, sql).await
+            }
         }
     }
 
@@ -445,154 +456,4 @@ impl Tx {
         }
         Ok(())
     }
-}
-
-/// What is done with each row of an answer as it arrives.
-pub(crate) type TakeRow<'a> = dyn FnMut(Row) -> Result<()> + Send + 'a;
-
-type SqliteQuery = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-type PostgresQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
-/// PostgreSQL's text holds no NUL; SQLite's is not given what the other could not hold.
-fn storable(sql: &Sql) -> Result<()> {
-    let nul = |param: &Param| matches!(param, Param::Text(Some(text)) if text.contains('\0'));
-    if sql.params.iter().any(nul) {
-        return Err(StoreError::Nul);
-    }
-    Ok(())
-}
-
-fn bind_sqlite(sql: Sql) -> Result<SqliteQuery> {
-    storable(&sql)?;
-    let mut query = sqlx::query(AssertSqlSafe(sql.text));
-    for param in sql.params {
-        query = match param {
-            Param::Text(value) => query.bind(value),
-            Param::Int(value) => query.bind(value),
-            Param::Real(value) => query.bind(value),
-            Param::Bytes(value) => query.bind(value),
-        };
-    }
-    Ok(query)
-}
-
-fn bind_postgres(sql: Sql) -> Result<PostgresQuery> {
-    storable(&sql)?;
-    let mut query = sqlx::query(AssertSqlSafe(sql.text));
-    for param in sql.params {
-        query = match param {
-            Param::Text(value) => query.bind(value),
-            Param::Int(value) => query.bind(value),
-            Param::Real(value) => query.bind(value),
-            Param::Bytes(value) => query.bind(value),
-        };
-    }
-    Ok(query)
-}
-
-pub(crate) async fn sqlite_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
-where
-    E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
-{
-    let mut rows = Vec::new();
-    sqlite_each(executor, sql, &mut |row| {
-        rows.push(row);
-        Ok(())
-    })
-    .await?;
-    Ok(rows)
-}
-
-async fn sqlite_each<'c, E>(executor: E, sql: Sql, take: &mut TakeRow<'_>) -> Result<()>
-where
-    E: sqlx::Executor<'c, Database = sqlx::Sqlite>,
-{
-    let mut columns: Option<Arc<[String]>> = None;
-    let mut stream = bind_sqlite(sql)?.fetch(executor);
-    while let Some(row) = stream.try_next().await? {
-        let names = columns
-            .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect());
-        let names = Arc::clone(names);
-        let values = (0..names.len())
-            .map(|i| sqlite_value(&row, i))
-            .collect::<Result<_>>()?;
-        take(Row {
-            columns: names,
-            values,
-        })?;
-    }
-    Ok(())
-}
-
-fn sqlite_value(row: &SqliteRow, index: usize) -> Result<SqlValue> {
-    let raw = row.try_get_raw(index)?;
-    if raw.is_null() {
-        return Ok(SqlValue::Null);
-    }
-    let kind = raw.type_info().name().to_owned();
-    // The declared type is not asked: a SQLite value carries its own.
-    Ok(match kind.as_str() {
-        "INTEGER" | "BOOLEAN" => SqlValue::Int(row.try_get_unchecked(index)?),
-        "REAL" => SqlValue::Real(row.try_get_unchecked(index)?),
-        "BLOB" => SqlValue::Bytes(row.try_get_unchecked(index)?),
-        _ => SqlValue::Text(row.try_get_unchecked(index)?),
-    })
-}
-
-pub(crate) async fn postgres_all<'c, E>(executor: E, sql: Sql) -> Result<Vec<Row>>
-where
-    E: sqlx::Executor<'c, Database = sqlx::Postgres>,
-{
-    let mut rows = Vec::new();
-    postgres_each(executor, sql, &mut |row| {
-        rows.push(row);
-        Ok(())
-    })
-    .await?;
-    Ok(rows)
-}
-
-async fn postgres_each<'c, E>(executor: E, sql: Sql, take: &mut TakeRow<'_>) -> Result<()>
-where
-    E: sqlx::Executor<'c, Database = sqlx::Postgres>,
-{
-    let mut columns: Option<Arc<[String]>> = None;
-    let mut stream = bind_postgres(sql)?.fetch(executor);
-    while let Some(row) = stream.try_next().await? {
-        let names = columns
-            .get_or_insert_with(|| row.columns().iter().map(|c| c.name().to_owned()).collect());
-        let names = Arc::clone(names);
-        let values = (0..names.len())
-            .map(|i| postgres_value(&row, i))
-            .collect::<Result<_>>()?;
-        take(Row {
-            columns: names,
-            values,
-        })?;
-    }
-    Ok(())
-}
-
-fn postgres_value(row: &PgRow, index: usize) -> Result<SqlValue> {
-    let raw = row.try_get_raw(index)?;
-    if raw.is_null() {
-        return Ok(SqlValue::Null);
-    }
-    let kind = raw.type_info().name().to_owned();
-    Ok(match kind.as_str() {
-        "INT8" => SqlValue::Int(row.try_get(index)?),
-        "INT4" => SqlValue::Int(i64::from(row.try_get::<i32, _>(index)?)),
-        "BOOL" => SqlValue::Int(i64::from(row.try_get::<bool, _>(index)?)),
-        "FLOAT8" => SqlValue::Real(row.try_get(index)?),
-        "BYTEA" => SqlValue::Bytes(row.try_get(index)?),
-        // SUM over BIGINT is NUMERIC in PostgreSQL: write `CAST(SUM(x) AS BIGINT)`, which both read.
-        "TEXT" | "VARCHAR" | "NAME" | "BPCHAR" => SqlValue::Text(row.try_get(index)?),
-        _ => {
-            return Err(StoreError::Column {
-                column: row.column(index).name().to_owned(),
-                found: "a type outside of the common set (cast it in the query)",
-                expected: "BIGINT, TEXT, DOUBLE PRECISION or bytes",
-            });
-        }
-    })
 }

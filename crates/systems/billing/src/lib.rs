@@ -11,5 +11,4 @@ pub mod store;
 pub mod verify;
 
 /// The tables of this crate.
-pub const COMPONENT: sealwright_store::Component =
-    sealwright_store::migrations!("billing", 1 => "0001_init", 2 => "0002_budget_anomaly");
+pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("billing", 1 => "0001_init", 2 => "0002_budget_anomaly", 3 => "0003_row_level_security");

@@ -9,4 +9,4 @@ pub mod service;
 pub mod store;
 
 /// The tables of this crate.
-pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("siem", 1 => "0001_init", 2 => "0002_fields", 3 => "0003_evidence");
+pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("siem", 1 => "0001_init", 2 => "0002_fields", 3 => "0003_evidence", 4 => "0004_row_level_security");

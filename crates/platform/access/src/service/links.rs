@@ -1,5 +1,7 @@
 //! One-time links: `/welcome/<token>`.
 
+use sealwright_store::as_system;
+
 use super::{AccessService, Change, Result, users};
 use crate::error::AccessError;
 use crate::model::{Link, LinkId, User, UserId, UserState};
@@ -89,6 +91,11 @@ impl AccessService {
     /// # Errors
     /// [`AccessError::Unauthorized`] when it was used, has expired or never was.
     pub async fn look_at_link(&self, token: &str) -> Result<Option<User>> {
+        // The token is what is shown for it; whose it is, is found by it.
+        as_system(self.whose_link(token)).await
+    }
+
+    async fn whose_link(&self, token: &str) -> Result<Option<User>> {
         let link = self.live_link(token).await?;
         match link.user_id {
             None => Ok(None),
@@ -116,6 +123,10 @@ impl AccessService {
     /// [`AccessError::Unauthorized`] for a dead link; [`AccessError::Invalid`] and
     /// [`AccessError::Taken`] leave it alive.
     pub async fn use_link(&self, token: &str, address: &str, password: &str) -> Result<User> {
+        as_system(self.use_any_link(token, address, password)).await
+    }
+
+    async fn use_any_link(&self, token: &str, address: &str, password: &str) -> Result<User> {
         let link = self.live_link(token).await?;
         let now = self.now();
         let email = match link.user_id {

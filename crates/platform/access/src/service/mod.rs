@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use sealwright_core::clock::{DAY, HOUR, MINUTE};
 use sealwright_core::{Clock, Digest, TenantId, UnixMicros};
-use sealwright_store::{Store, StoreError, Tx};
+use sealwright_store::{Store, StoreError, Tx, as_system};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -155,7 +155,8 @@ impl AccessService {
     /// # Errors
     /// What the store said.
     pub async fn load(&self) -> Result<()> {
-        self.directory.refresh(&self.store).await?;
+        // Of all tenants, whoever asked for it.
+        as_system(self.directory.refresh(&self.store)).await?;
         self.load_guards().await
     }
 

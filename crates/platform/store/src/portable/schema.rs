@@ -4,7 +4,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::migrate::{AppliedMigration, Component};
-use crate::pool::sqlite_all;
+use crate::wire::sqlite_all;
 use crate::{Result, StoreError, sql};
 
 /// What a column holds.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sealwright_core::{Clock, Digest, TenantId, TenantScope};
 use sealwright_ledger::{EntryDraft, Ledger};
-use sealwright_store::Store;
+use sealwright_store::{Store, as_system};
 use serde_json::json;
 
 use super::DlpError;
@@ -105,7 +105,8 @@ impl PlaceService {
             created_at: now,
             created_by: actor.to_owned(),
         };
-        let mut tx = self.store.begin().await?;
+        // The keys of a bucket may be registered for another tenant.
+        let mut tx = as_system(self.store.begin()).await?;
         tx.lock(&format!("dlp_place {}", place.bucket)).await?;
         for other in rows::in_bucket(&mut tx, &place.bucket).await? {
             if other.prefix.starts_with(&place.prefix) || place.prefix.starts_with(&other.prefix) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwright_core::{Clock, TenantScope};
 use sealwright_events::{HeldEvents, HoldError, HoldRegister, Holds};
-use sealwright_store::Store;
+use sealwright_store::{Store, as_system};
 
 use crate::model::hold::Matter;
 use crate::store::{hold as rows, retention};
@@ -72,7 +72,8 @@ fn held(matter: &Matter) -> Option<HeldEvents> {
 impl HoldRegister for HoldBook {
     async fn ask(&self) -> Result<Holds, HoldError> {
         self.clock_is_right().await?;
-        let mut tx = self.store.begin().await.map_err(unknown)?;
+        // A hold that is not seen is data that is lost: all of them, whoever asks.
+        let mut tx = as_system(self.store.begin()).await.map_err(unknown)?;
         tx.lock(MATTERS).await.map_err(unknown)?;
         let matters = rows::all_holding(&mut tx, TenantScope::All)
             .await

@@ -7,7 +7,7 @@ use sealwright_core::{Clock, Digest, TenantId, TenantScope};
 use sealwright_ledger::{EntryDraft, Ledger};
 use sealwright_sigma::Limits;
 use sealwright_sigma::collection::Collection;
-use sealwright_store::Store;
+use sealwright_store::{Store, as_system};
 use serde_json::json;
 
 use super::SiemError;
@@ -99,7 +99,8 @@ impl RuleService {
         );
         let mut common = Settings_::new();
         let mut of_tenants: BTreeMap<TenantId, Vec<rows::Kept>> = BTreeMap::new();
-        for kept in rows::settings(&self.store, TenantScope::All).await? {
+        // Of all tenants, whoever's change made them be read again.
+        for kept in as_system(rows::settings(&self.store, TenantScope::All)).await? {
             match kept.tenant {
                 None => {
                     common.insert(kept.rule_id, kept.setting);

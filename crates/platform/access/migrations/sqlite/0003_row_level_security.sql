@@ -1,0 +1,2 @@
+-- SQLite knows no row-level security: here the condition in each query is the only lock (decision 0012). The number is
+-- kept, so that both databases have the same ones.
