@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
+use crate::response::{trail, until};
 use crate::routes::{least_calls, world};
 use crate::support::{Place, Server, places};
 
@@ -166,4 +169,143 @@ async fn a_tenants_own_key_gets_the_same_answers_from_both_databases() {
         .map(|(name, answer)| format!("{name}: SQLite {answer}, PostgreSQL {}", postgres[name]))
         .collect();
     assert!(differ.is_empty(), "{differ:#?}");
+}
+
+/// The work of a tenant's own people, each step with what it changes: a policy that is too narrow would stop it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_does_its_work_under_both_locks() {
+    for place in places().await {
+        let name = place.name;
+        let key = place.key("acme", "*");
+        let server = Server::start(&place);
+        let work = async |method: &str, path: &str, body: Value| -> Value {
+            let request = server.request(method, path).bearer_auth(&key);
+            let request = request.header("content-type", "application/json");
+            let request = match method {
+                "PATCH" | "PUT" if path.contains("budgets") => request.header("if-match", "\"0\""),
+                "PATCH" | "DELETE" | "PUT" => request.header("if-match", "*"),
+                _ => request,
+            };
+            let answer = server.send(request.body(body.to_string())).await;
+            let good = (200..300).contains(&answer.status);
+            assert!(
+                good,
+                "{name}: {method} {path}: {} {}",
+                answer.status,
+                answer.text()
+            );
+            serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
+        };
+        let text = |value: &Value| value.as_str().expect("an id").to_owned();
+
+        let user = json!({"email": "ada@acme.example", "roles": ["member"], "tenant": "acme"});
+        let user = text(&work("POST", "/api/access/users", user).await["id"]);
+        work(
+            "POST",
+            &format!("/api/access/users/{user}/link"),
+            Value::Null,
+        )
+        .await;
+        work(
+            "PATCH",
+            &format!("/api/access/users/{user}"),
+            json!({"name": "Ada"}),
+        )
+        .await;
+        let new = json!({"scopes": ["events:write"], "tenant": "acme"});
+        let made = text(&work("POST", "/api/access/keys", new).await["id"]);
+        work(
+            "POST",
+            &format!("/api/access/keys/{made}/rotate"),
+            Value::Null,
+        )
+        .await;
+
+        let limit = json!({"measure": "meter:database.queries", "limit": "1000"});
+        work("PUT", "/api/billing/budgets/acme", limit).await;
+        work(
+            "DELETE",
+            "/api/billing/budgets/acme/meter:database.queries",
+            Value::Null,
+        )
+        .await;
+        let alarms = json!({"false_alarms_a_month": 0.5});
+        work("PUT", "/api/billing/anomaly-settings/acme", alarms).await;
+
+        let hook = json!({"name": "hook", "tenant": "acme",
+            "target": {"kind": "webhook", "url": "https://hooks.example/x"}});
+        let hook = text(&work("POST", "/api/notify/channels", hook).await["channel"]["id"]);
+        let rule = json!({"name": "all", "tenant": "acme", "topic": "*", "channels": [hook]});
+        let rule = text(&work("POST", "/api/notify/rules", rule).await["id"]);
+        work(
+            "PATCH",
+            &format!("/api/notify/rules/{rule}"),
+            json!({"enabled": false}),
+        )
+        .await;
+        work("DELETE", &format!("/api/notify/rules/{rule}"), Value::Null).await;
+
+        let policy = json!({"tenant": "acme", "severity": "critical", "action": "quarantine",
+            "alert": true, "mode": "dry-run"});
+        work("PUT", "/api/dlp/policies", policy).await;
+        let hold = json!({"tenant": "acme", "name": "Case", "reason": "r", "owner": "o",
+            "custodian": "c"});
+        work("POST", "/api/dlp/holds", hold).await;
+
+        // An alert of its own, from a record that its key sends, and all that is done to one.
+        work("POST", "/v1/logs", trail("CreateUser")).await;
+        let found = until(&server, &key, "/api/siem/alerts", |found| {
+            found["items"].as_array().is_some_and(|l| !l.is_empty())
+        })
+        .await;
+        let alert = text(&found["items"][0]["id"]);
+        let on = |step: &str| format!("/api/siem/alerts/{alert}/{step}");
+        work("POST", &on("acknowledge"), json!({"note": "seen"})).await;
+        work("POST", &on("assign"), json!({"owner": "ada"})).await;
+        work("POST", &on("notes"), json!({"note": "looked at"})).await;
+        work(
+            "POST",
+            &on("actions"),
+            json!({"kind": "preserve-evidence", "hours": 1}),
+        )
+        .await;
+        let until_ = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+        let quiet = json!({"alert": alert, "until": until_, "reason": "known"});
+        let quiet = text(&work("POST", "/api/siem/suppressions", quiet).await["id"]);
+        work(
+            "POST",
+            &format!("/api/siem/suppressions/{quiet}/end"),
+            json!({}),
+        )
+        .await;
+        work(
+            "POST",
+            &on("close"),
+            json!({"verdict": "true-positive", "note": "done"}),
+        )
+        .await;
+        work(
+            "PUT",
+            "/api/siem/rules/built-in/setting?tenant=acme",
+            json!({"enabled": false}),
+        )
+        .await;
+        let seen = server
+            .get(&key, &format!("/api/siem/alerts/{alert}"))
+            .await
+            .expect(200);
+        assert!(
+            seen.text().contains("looked at"),
+            "its history: {}",
+            seen.text()
+        );
+
+        // And what is in memory for all tenants is whole, whoever made it be read again.
+        let other = server
+            .get(&key, "/api/access/keys")
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(other["items"].as_array().map(Vec::len), Some(3), "{other}");
+    }
 }

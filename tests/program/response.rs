@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 use crate::support::{Server, ago, ai, places};
 
 /// Waits until the answer to a question is as wanted.
-async fn until(server: &Server, key: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(
+    server: &Server,
+    key: &str,
+    path: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
     let since = Instant::now();
     loop {
         let found = server.get(key, path).await.expect(200).json();
@@ -27,7 +32,7 @@ async fn until(server: &Server, key: &str, path: &str, wanted: impl Fn(&Value) -
 }
 
 /// A CloudTrail record as an OTLP log record whose body is its text.
-fn trail(name: &str) -> Value {
+pub(crate) fn trail(name: &str) -> Value {
     let record = json!({
         "eventVersion": "1.08", "eventTime": ago(0), "eventSource": "iam.amazonaws.com",
         "eventName": name, "awsRegion": "eu-central-1", "sourceIPAddress": "198.51.100.7",

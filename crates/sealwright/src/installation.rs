@@ -208,7 +208,7 @@ pub(crate) struct Installation {
 impl Installation {
     /// Opens everything.
     pub(crate) async fn open(config: Config) -> Result<Self> {
-        let state = State::open(config).await?;
+        let state = Box::pin(State::open(config)).await?;
         let (log, events) = open_log(&state).await?;
         let checks: Vec<Arc<dyn Admit>> = vec![
             Arc::new(Catalogue),

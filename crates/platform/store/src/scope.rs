@@ -57,14 +57,15 @@ impl From<TenantScope> for RowScope {
 }
 
 /// Runs `work` with the rows of `scope`, whatever the scope was before.
-pub async fn within<F: Future>(scope: impl Into<RowScope>, work: F) -> F::Output {
-    SCOPE.scope(scope.into(), work).await
+pub fn within<F: Future>(scope: impl Into<RowScope>, work: F) -> impl Future<Output = F::Output> {
+    // In a box: layers of whole requests would grow by each other otherwise.
+    SCOPE.scope(scope.into(), Box::pin(work))
 }
 
 /// Runs `work` as the program itself, also in a request of one tenant. Each use widens what a mistake can reach:
 /// around as little as possible, with the reason beside it.
-pub async fn as_system<F: Future>(work: F) -> F::Output {
-    within(RowScope::All, work).await
+pub fn as_system<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    within(RowScope::All, work)
 }
 
 #[cfg(test)]

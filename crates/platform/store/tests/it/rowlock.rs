@@ -211,6 +211,8 @@ async fn whether_the_lock_holds_is_told() {
 }
 
 #[tokio::test]
+// Where a server is, is said to tests by the environment, as in `testing`.
+#[allow(clippy::disallowed_methods)]
 async fn a_superuser_is_told_that_the_lock_does_not_bind_it() {
     let Ok(url) = std::env::var("SEALWRIGHT_TEST_POSTGRES_ADMIN") else {
         return;
