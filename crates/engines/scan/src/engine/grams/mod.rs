@@ -1,15 +1,22 @@
 //! Which bytes a pattern cannot do without: every pattern is reduced to sets of four-byte grams of
 //! which one occurs in each of its matches, so that one pass over the text can serve all patterns.
 
-use std::collections::HashSet;
-use std::sync::{Arc, LazyLock};
+mod run;
+mod words;
+
+use std::sync::Arc;
 
 use regex_syntax::hir::{Class, Hir, HirKind};
+
+pub(crate) use run::{Run, required_run};
+use words::{common, frequency};
 
 /// Most ways through a pattern that are told apart before a part of it is taken as a gap.
 const MAX_PATHS: usize = 256;
 /// Most four-byte grams that one way may need.
 const MAX_GRAMS: usize = 2_600;
+/// Most that one way may need beside them, for the places that its window begins at every other byte.
+const MAX_BESIDE: usize = 20_000;
 /// Most copies of a repeated part that are written out.
 const MAX_UNROLL: u32 = 12;
 /// Bytes are compared without regard to this bit, which folds the case of letters.
@@ -81,40 +88,75 @@ enum Unit {
     Gap(usize, Option<usize>),
 }
 
-/// A gram and where in a match it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Gram {
-    /// The folded bytes.
-    pub bytes: [u8; 4],
-    /// Fewest bytes of a match before the gram.
+/// Four bytes in a row of which each match of a pattern has one kind, and where in a match they stand.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Need {
+    /// The four bytes: any of these grams.
+    pub window: Window,
+    /// How far they begin behind the window that the distances are counted from: 0, or a byte to either side. Of
+    /// two neighbours one begins at an even place, so that half of the places need no look.
+    pub shift: i8,
+    /// Fewest bytes of a match before that window.
     pub min_before: usize,
     /// Most bytes before it; `None` when there is no bound.
     pub max_before: Option<usize>,
-    /// What the bytes around the gram have to be, one set a byte.
+    /// What the bytes around it have to be, one set a byte.
     pub around: Arc<[Set]>,
-    /// Where that begins, counted from the gram's first byte.
+    /// Where they begin, counted from these four bytes.
     pub around_at: isize,
 }
 
 /// What the prefilter needs to know about a pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// One of these occurs in each match.
-    pub grams: Vec<Gram>,
+    /// One of those without a shift occurs in each match, and so does, unless `every`, one at an even place.
+    pub needs: Vec<Need>,
+    /// A window has no neighbour that is narrow enough: every place has to be looked at.
+    pub every: bool,
     /// Most bytes of a match; `None` when there is no bound.
     pub max_len: Option<usize>,
 }
 
 /// Plans a pattern. `Err` says why no gram can be had.
 pub(crate) fn plan(hir: &Hir) -> Result<Plan, String> {
-    let mut grams: Vec<Gram> = Vec::new();
-    for path in expand(hir) {
-        best(&path, &mut grams)?;
+    let mut groups: Vec<Vec<Chosen>> = Vec::new();
+    for way in expand(hir) {
+        let way = best(&way)?;
+        // What may stand at the same place leans to the same side, so that it is met together and in its order.
+        let same = |group: &&mut Vec<Chosen>| group.iter().any(|w| w.window.meets(&way.window));
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(way),
+            None => groups.push(vec![way]),
+        }
     }
-    grams.sort_by_key(|g| (g.bytes, g.around.len()));
-    grams.dedup();
+    let mut needs: Vec<Need> = Vec::new();
+    let mut every = false;
+    for group in groups {
+        let cost = |side: fn(&Chosen) -> Option<Window>| -> Option<f64> {
+            group.iter().map(|way| Some(side(way)?.cost)).sum()
+        };
+        let (left, right) = (cost(|way| way.left), cost(|way| way.right));
+        every |= left.is_none() && right.is_none();
+        let leans_right = left.is_none_or(|l| right.is_some_and(|r| r < l));
+        for way in &group {
+            let (shift, beside) = if leans_right {
+                (1, way.right)
+            } else {
+                (-1, way.left)
+            };
+            let both = [Some((0, way.window)), beside.map(|w| (shift, w))];
+            for (shift, window) in both.into_iter().flatten() {
+                let need = way.need(shift, window);
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
+            }
+        }
+    }
+    needs.sort_by_key(|n| n.around.len());
     Ok(Plan {
-        grams,
+        needs,
+        every,
         max_len: hir.properties().maximum_len(),
     })
 }
@@ -251,93 +293,6 @@ fn product(
     Ok(out)
 }
 
-/// A run of bytes that every match holds: so many in a row, all of a set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Run {
-    set: Set,
-    len: usize,
-}
-
-impl Run {
-    /// Whether there is such a run in the bytes. Each stretch is looked at
-    /// from its end, so that most bytes are passed over.
-    pub(crate) fn within(&self, text: &[u8]) -> bool {
-        let mut from = 0;
-        while let Some(stretch) = text.get(from..from + self.len) {
-            match stretch.iter().rposition(|b| !self.set.has(*b)) {
-                None => return true,
-                Some(last) => from += last + 1,
-            }
-        }
-        false
-    }
-
-    /// How unlikely it is that other text has one.
-    fn rarity(&self) -> f64 {
-        -self.set.weight().clamp(1e-6, 0.999).ln() * self.len as f64
-    }
-}
-
-/// The rarest run that every match of a pattern holds, if it is one of eight bytes or more.
-pub(crate) fn required_run(hir: &Hir) -> Option<Run> {
-    run_of(hir).filter(|r| r.len >= 8 && r.set.len() < 90)
-}
-
-/// The set of a pattern that is one byte long.
-fn one_byte(hir: &Hir) -> Option<Set> {
-    match hir.kind() {
-        HirKind::Class(_) => match expand(hir).as_slice() {
-            [path] => match path.as_slice() {
-                [Unit::One(set)] => Some(*set),
-                _ => None,
-            },
-            _ => None,
-        },
-        HirKind::Literal(lit) if lit.0.len() == 1 => {
-            let mut set = Set::EMPTY;
-            set.insert(lit.0[0]);
-            Some(set)
-        }
-        HirKind::Capture(c) => one_byte(&c.sub),
-        _ => None,
-    }
-}
-
-fn run_of(hir: &Hir) -> Option<Run> {
-    if let Some(set) = one_byte(hir) {
-        return Some(Run { set, len: 1 });
-    }
-    match hir.kind() {
-        HirKind::Repetition(rep) if rep.min > 0 => match one_byte(&rep.sub) {
-            Some(set) => Some(Run {
-                set,
-                len: rep.min as usize,
-            }),
-            None => run_of(&rep.sub),
-        },
-        HirKind::Capture(c) => run_of(&c.sub),
-        HirKind::Concat(parts) => parts
-            .iter()
-            .filter_map(run_of)
-            .max_by(|a, b| a.rarity().total_cmp(&b.rarity())),
-        HirKind::Alternation(parts) => {
-            let mut all: Option<Run> = None;
-            for part in parts {
-                let run = run_of(part)?;
-                all = Some(match all {
-                    None => run,
-                    Some(a) => Run {
-                        set: a.set.union(run.set),
-                        len: a.len.min(run.len),
-                    },
-                });
-            }
-            all
-        }
-        _ => None,
-    }
-}
-
 /// The longest run of single bytes that every way through the pattern has at least.
 pub(crate) fn shortest_literal(hir: &Hir) -> usize {
     expand(hir)
@@ -357,17 +312,86 @@ pub(crate) fn shortest_literal(hir: &Hir) -> usize {
         .unwrap_or(0)
 }
 
-/// Adds the grams of the rarest window of a way through the pattern.
-fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
-    let mut choice: Option<(f64, usize)> = None;
-    let mut chosen = [Set::EMPTY; 4];
-    let weights: Vec<f64> = path
-        .iter()
-        .map(|u| match u {
-            Unit::One(set) => set.weight(),
-            Unit::Gap(..) => 1.0,
-        })
-        .collect();
+/// Four sets of bytes in a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Window {
+    sets: [Set; 4],
+    cost: f64,
+}
+
+impl Window {
+    /// `None` when it stands for too many grams, or for none.
+    fn of(sets: [Set; 4], most: usize) -> Option<Self> {
+        let count = sets.iter().fold(1_usize, |n, s| n.saturating_mul(s.len()));
+        if count == 0 || count > most {
+            return None;
+        }
+        let mut weight: f64 = sets.iter().map(Set::weight).product();
+        if common(&sets) {
+            weight += 1e-3;
+        }
+        // A table entry costs a little too, so that wide windows lose against narrow ones.
+        let cost = weight + count as f64 * 5e-7;
+        Some(Self { sets, cost })
+    }
+
+    /// Whether a gram may be of both.
+    fn meets(&self, other: &Self) -> bool {
+        let mut pairs = self.sets.iter().zip(&other.sets);
+        pairs.all(|(a, b)| a.0.iter().zip(b.0).any(|(a, b)| a & b != 0))
+    }
+
+    /// Every gram that it stands for, the first byte lowest.
+    pub(crate) fn each(&self, mut gram: impl FnMut(u32)) {
+        for a in self.sets[0].iter() {
+            for b in self.sets[1].iter() {
+                for c in self.sets[2].iter() {
+                    for d in self.sets[3].iter() {
+                        gram(u32::from_le_bytes([a, b, c, d]));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The set of a unit of a way, when it has one.
+fn one(path: &[Unit], at: Option<usize>) -> Option<Set> {
+    match path.get(at?) {
+        Some(Unit::One(set)) => Some(*set),
+        _ => None,
+    }
+}
+
+/// What was chosen of a way through a pattern.
+struct Chosen {
+    window: Window,
+    /// The windows a byte to either side, where they are narrow enough. Any byte stands where the way says nothing.
+    left: Option<Window>,
+    right: Option<Window>,
+    min_before: usize,
+    max_before: Option<usize>,
+    /// The run of single bytes and sets that the window is part of, and where it begins.
+    around: Arc<[Set]>,
+    around_at: isize,
+}
+
+impl Chosen {
+    fn need(&self, shift: i8, window: Window) -> Need {
+        Need {
+            window,
+            shift,
+            min_before: self.min_before,
+            max_before: self.max_before,
+            around: self.around.clone(),
+            around_at: self.around_at - isize::from(shift),
+        }
+    }
+}
+
+/// Chooses the rarest window of a way through the pattern.
+fn best(path: &[Unit]) -> Result<Chosen, String> {
+    let mut choice: Option<(usize, usize, Window)> = None;
     for at in 0..path.len() {
         let mut sets = [Set::ANY; 4];
         let mut known = 0;
@@ -391,24 +415,18 @@ fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
         if known < 3 || known + follows < 4 {
             continue;
         }
-        let count = sets.iter().fold(1_usize, |n, s| n.saturating_mul(s.len()));
-        if count == 0 || count > MAX_GRAMS {
-            continue;
-        }
-        let mut weight: f64 = weights[at..at + known].iter().product();
-        if common(&sets) {
-            weight += 1e-3;
-        }
-        // A table entry costs a little too, so that wide windows lose against narrow ones.
-        let cost = weight + count as f64 * 5e-7;
-        if choice.is_none_or(|(c, _)| cost < c) {
-            choice = Some((cost, at));
-            chosen = sets;
+        if let Some(window) = Window::of(sets, MAX_GRAMS)
+            && choice.as_ref().is_none_or(|c| window.cost < c.2.cost)
+        {
+            choice = Some((at, known, window));
         }
     }
-    let Some((_, at)) = choice else {
+    let Some((at, known, window)) = choice else {
         return Err("no four bytes of it are narrow enough: give it a longer literal".to_owned());
     };
+    let [a, b, c, d] = window.sets;
+    let before = one(path, at.checked_sub(1)).unwrap_or(Set::ANY);
+    let after = one(path, Some(at + 4)).unwrap_or(Set::ANY);
     let (mut min, mut max) = (0_usize, Some(0_usize));
     for unit in &path[..at] {
         let (lo, hi) = match unit {
@@ -418,141 +436,22 @@ fn best(path: &[Unit], grams: &mut Vec<Gram>) -> Result<(), String> {
         min += lo;
         max = max.zip(hi).map(|(a, b)| a + b);
     }
-    // The run of single bytes and sets that the window is part of.
-    let one = |i: usize| match path.get(i) {
-        Some(Unit::One(set)) => Some(*set),
-        _ => None,
-    };
     let mut from = at;
-    while from > 0 && at - from < 24 && one(from - 1).is_some() {
+    while from > 0 && at - from < 24 && one(path, Some(from - 1)).is_some() {
         from -= 1;
     }
-    let around: Vec<Set> = (from..at + 24).map_while(one).collect();
-    let around: Arc<[Set]> = around.into();
-    let around_at = from as isize - at as isize;
-    let sets = chosen;
-    for a in sets[0].iter() {
-        for b in sets[1].iter() {
-            for c in sets[2].iter() {
-                for d in sets[3].iter() {
-                    grams.push(Gram {
-                        bytes: [a, b, c, d],
-                        min_before: min,
-                        max_before: max,
-                        around: around.clone(),
-                        around_at,
-                    });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Words that stand in every program: a window that is a piece of one of them is a poor one.
-const COMMON: [&[u8]; 58] = [
-    b"access",
-    b"private",
-    b"secret",
-    b"token",
-    b"password",
-    b"passwd",
-    b"api_key",
-    b"apikey",
-    b"api-key",
-    b"api key",
-    b"authorization",
-    b"client",
-    b"account",
-    b"string",
-    b"value",
-    b"name",
-    b"type",
-    b"public",
-    b"static",
-    b"const",
-    b"return",
-    b"function",
-    b"https://",
-    b"user",
-    b"data",
-    b"true",
-    b"false",
-    b"null",
-    b"import",
-    b"require",
-    b"include",
-    b"comment",
-    b"description",
-    b"version",
-    b"license",
-    b"error",
-    b"message",
-    b"process",
-    b"export",
-    b"default",
-    b"config",
-    b"object",
-    b"number",
-    b"struct",
-    b"print",
-    b"server",
-    b"service",
-    b"email",
-    b"identif",
-    b"database",
-    b"connect",
-    b"session",
-    b"with",
-    b"host=",
-    b"storage",
-    b"_key",
-    b"bearer",
-    b"basic",
-];
-
-/// Every three bytes of those words.
-static COMMON_THREES: LazyLock<HashSet<[u8; 3]>> = LazyLock::new(|| {
-    COMMON
-        .iter()
-        .flat_map(|word| word.windows(3))
-        .filter_map(|w| w.first_chunk::<3>())
-        .map(|w| w.map(|b| b | FOLD))
-        .collect()
-});
-
-/// Whether three of the bytes in a row are a piece of such a word, and little else.
-fn common(sets: &[Set; 4]) -> bool {
-    [&sets[..3], &sets[1..]].into_iter().any(|three| {
-        let [a, b, c] = three else { return false };
-        let small = three.iter().all(|s| s.len() <= 2);
-        small
-            && a.iter().any(|a| {
-                b.iter()
-                    .any(|b| c.iter().any(|c| COMMON_THREES.contains(&[a, b, c])))
-            })
+    let around: Vec<Set> = (from..at + 24).map_while(|i| one(path, Some(i))).collect();
+    Ok(Chosen {
+        window,
+        left: Window::of([before, a, b, c], MAX_BESIDE),
+        right: (known == 4)
+            .then(|| Window::of([b, c, d, after], MAX_BESIDE))
+            .flatten(),
+        min_before: min,
+        max_before: max,
+        around: around.into(),
+        around_at: from as isize - at as isize,
     })
-}
-
-/// How often a folded byte occurs in program text and records, roughly.
-fn frequency(byte: u8) -> f64 {
-    match byte {
-        b' ' => 0.15,
-        b'e' => 0.075,
-        b't' => 0.06,
-        b'a' | b'r' | b's' | b'i' | b'n' | b'o' => 0.05,
-        b'l' | b'c' | b'd' => 0.03,
-        b'u' | b'm' | b'p' | b'f' => 0.023,
-        b'g' | b'h' | b'b' | b'y' => 0.015,
-        b'w' | b'v' => 0.01,
-        b'k' | b'x' => 0.006,
-        b'j' | b'q' | b'z' => 0.003,
-        b'0'..=b'9' => 0.012,
-        b'-' | b'.' | b':' | b'=' | b',' | b'"' | b'\'' | b'/' | 0x7f | b'(' | b')' | b';'
-        | b'*' => 0.012,
-        b'{' | b'}' | b'|' => 0.006,
-        _ => 0.002,
-    }
 }
 
 #[cfg(test)]
@@ -574,39 +473,25 @@ mod tests {
     fn takes_the_rarest_window() {
         let plan = of("ghp_[0-9a-zA-Z]{36}").unwrap();
         assert_eq!(plan.max_len, Some(40));
-        assert_eq!(plan.grams.len(), 1);
-        assert_eq!(&plan.grams[0].bytes, b"ghp\x7f");
-        assert!(plan.grams[0].around.len() > 4);
-    }
-
-    #[test]
-    fn runs_that_matches_hold() {
-        let run = |pattern: &str| {
-            let hir = regex_syntax::ParserBuilder::new()
-                .unicode(false)
-                .utf8(false)
-                .build()
-                .parse(pattern)
-                .unwrap();
-            required_run(&hir)
+        let grams = |need: &Need| {
+            let mut grams = Vec::new();
+            need.window.each(|gram| grams.push(gram.to_le_bytes()));
+            grams
         };
-        let r = run(r"(?i)\bline(?:.|[\n\r]){0,32}?\b([a-f0-9]{40})\b").unwrap();
-        assert_eq!(r.len, 40);
-        for pad in 0..50 {
-            let (dash, hex) = ("-".repeat(pad), "a1".repeat(20));
-            assert!(r.within(format!("{dash}{hex}").as_bytes()), "{pad}");
-            assert!(r.within(format!("{dash}{hex}-b").as_bytes()), "{pad}");
-            assert!(r.within(format!("abc{dash}{hex}").as_bytes()) || pad == 0);
-            assert!(!r.within(&format!("{dash}{}-{hex}", &hex[1..]).as_bytes()[..pad + 50]));
-        }
-        assert!(run("(?:abc|[a-z]{9}x)").is_none());
-        assert_eq!(run("(?:[0-9]{12}|[a-z]{9})").unwrap().len, 9);
+        assert!(!plan.every);
+        assert_eq!(plan.needs.len(), 2);
+        assert_eq!(grams(&plan.needs[0]), [*b"ghp\x7f"]);
+        assert!(plan.needs[0].around.len() > 4);
+        // A letter or digit behind it is less than any byte before it.
+        assert_eq!((plan.needs[1].shift, plan.needs[1].around_at), (1, -1));
+        assert_eq!(grams(&plan.needs[1]).len(), 36);
+        assert_eq!(grams(&plan.needs[1])[0], *b"hp\x7f0");
     }
 
     #[test]
     fn every_way_has_a_gram() {
         let plan = of(r"(?i)\b(?:sc|ext)_(?:[a-z]{2})\.acc").unwrap();
-        assert!(plan.grams.iter().all(|g| g.max_before.is_some()));
+        assert!(plan.needs.iter().all(|n| n.max_before.is_some()));
         assert!(of("[a-z]{20}").is_err());
         assert!(of("(?:abcd)?[a-z0-9]{30}").is_err());
     }
