@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Ratio, View};
 use crate::engine::Scanner;
+use crate::engine::blocks::{self, BLOCK};
 use crate::finding::{Finding, Fingerprint, Value};
 use crate::scan::Source;
 
@@ -187,19 +188,48 @@ static BASE64: [bool; 256] = {
     table
 };
 
+/// Where the first stretch of base64's letters begins that is long enough to be decoded.
+fn next_run(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    // Letters at the end of the block before.
+    let mut carried = 0;
+    while let Some(block) = blocks::block(text, at) {
+        let letters = blocks::mask(block, |b| {
+            blocks::alphanumeric(b) | (b == b'+') | (b == b'/') | (b == b'-') | (b == b'_')
+        });
+        if carried + letters.trailing_ones() as usize >= MIN_RUN {
+            return Some(at - carried);
+        }
+        // A bit is left where so many stand in a row from there on.
+        let mut row = letters;
+        for step in [1, 2, 4, 8, 4] {
+            row &= row >> step;
+        }
+        const { assert!(MIN_RUN == 1 + 1 + 2 + 4 + 8 + 4) }
+        if row != 0 {
+            return Some(at + row.trailing_zeros() as usize);
+        }
+        carried = letters.leading_ones() as usize;
+        at += BLOCK;
+    }
+    at -= carried;
+    // From the far end of each stretch: its last byte that is none of the alphabet is where the
+    // next stretch begins.
+    while let Some(stretch) = text.get(at..at + MIN_RUN) {
+        match stretch.iter().rposition(|b| !is_base64(*b)) {
+            None => return Some(at),
+            Some(last) => at += last + 1,
+        }
+    }
+    None
+}
+
 /// Calls `found` with every run that may be encoded.
 fn runs(text: &[u8], mut found: impl FnMut(Code, usize, usize)) {
     let mut i = 0;
     let n = text.len();
-    // From the far end of each stretch: its last byte that is none of the alphabet is where the
-    // next stretch begins, and most of the text is never looked at.
-    while let Some(stretch) = text.get(i..i + MIN_RUN) {
-        if let Some(last) = stretch.iter().rposition(|b| !is_base64(*b)) {
-            i += last + 1;
-            continue;
-        }
-        let start = i;
-        let mut end = i + MIN_RUN;
+    while let Some(start) = next_run(text, i) {
+        let mut end = start + MIN_RUN;
         while end < n && is_base64(text[end]) {
             end += 1;
         }
@@ -444,4 +474,28 @@ fn texty(bytes: &[u8]) -> bool {
     let strange = head.iter().filter(|b| odd(**b)).count();
     let high = head.iter().filter(|b| **b >= 0x80).count();
     strange * 50 <= head.len() && (high * 4 <= head.len() || std::str::from_utf8(bytes).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naive(text: &[u8], from: usize) -> Option<usize> {
+        (from..text.len()).find(|at| {
+            (*at == from || !is_base64(text[at - 1]))
+                && text[*at..].iter().take_while(|b| is_base64(**b)).count() >= MIN_RUN
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn blocks_find_the_runs_that_bytes_show(
+            text in "([A-Za-z0-9+/_-]{0,24}[ =.\u{e9}]{0,2}){0,14}",
+            from in 0_usize..80,
+        ) {
+            let text = text.as_bytes();
+            let from = from.min(text.len());
+            proptest::prop_assert_eq!(next_run(text, from), naive(text, from));
+        }
+    }
 }

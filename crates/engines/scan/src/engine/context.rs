@@ -1,5 +1,7 @@
 //! What stands around a value: the words of its line, the name of its key, the head of its column.
 
+use std::ops::Range;
+
 /// Most bytes of a line that are looked at before a value.
 const BEFORE: usize = 96;
 /// Most bytes after it.
@@ -37,7 +39,14 @@ impl Columns {
         if agree == 0 || agree * 2 < rows.len() {
             return None;
         }
-        let names: Vec<Vec<u8>> = split(first, delimiter).into_iter().map(normal).collect();
+        let names: Vec<Vec<u8>> = split(first, delimiter)
+            .into_iter()
+            .map(|name| {
+                let mut out = Vec::with_capacity(name.len() + 8);
+                normal(&mut out, name);
+                out
+            })
+            .collect();
         // A head has words, not values.
         if names.iter().any(|n| n.len() > 64 || n.contains(&b'@'))
             || names
@@ -111,10 +120,9 @@ fn split(line: &[u8], delimiter: u8) -> Vec<&[u8]> {
     out
 }
 
-/// Lower case, with one space for everything that joins words, also inside `camelCase`.
-pub(crate) fn normal(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + 8);
-    let mut previous = b' ';
+/// Adds a text in lower case, with one space for everything that joins words, also inside `camelCase`.
+fn normal(out: &mut Vec<u8>, text: &[u8]) {
+    let (from, mut previous) = (out.len(), b' ');
     for b in text {
         if b.is_ascii_uppercase() && previous.is_ascii_lowercase() {
             out.push(b' ');
@@ -122,7 +130,7 @@ pub(crate) fn normal(text: &[u8]) -> Vec<u8> {
         match b {
             b'_' | b'-' | b'.' | b'\'' | b'"' | b'=' | b':' | b'/' | b'(' | b')' | b'#' | b'*'
             | b'>' | b'<' | b'[' | b']' | b'\\' | b'@' | b'\t' | b'\r' | b'\n' => {
-                if out.last() != Some(&b' ') {
+                if out.len() == from || out.last() != Some(&b' ') {
                     out.push(b' ');
                 }
             }
@@ -130,7 +138,6 @@ pub(crate) fn normal(text: &[u8]) -> Vec<u8> {
         }
         previous = *b;
     }
-    out
 }
 
 /// How near a context word stands.
@@ -142,11 +149,51 @@ pub(crate) enum Nearness {
     Line,
 }
 
+/// Normal text, and which pairs of bytes stand in it: most words are told not to be there without looking for them.
+#[derive(Debug, Default)]
+struct Words {
+    text: Vec<u8>,
+    pairs: [u64; 16],
+}
+
+/// The bit of a pair, by what tells letters apart.
+#[inline]
+fn pair(a: u8, b: u8) -> (usize, u64) {
+    let bit = usize::from(a & 31) << 5 | usize::from(b & 31);
+    (bit >> 6, 1 << (bit & 63))
+}
+
+impl Words {
+    fn of(text: Vec<u8>) -> Self {
+        let mut pairs = [0; 16];
+        for (a, b) in text.iter().zip(text.iter().skip(1)) {
+            let (at, bit) = pair(*a, *b);
+            pairs[at] |= bit;
+        }
+        Self { text, pairs }
+    }
+
+    fn has(&self, word: &[u8]) -> bool {
+        if let [a, b, ..] = word
+            && let [.., y, z] = word
+        {
+            let (first, last) = (pair(*a, *b), pair(*y, *z));
+            if self.pairs[first.0] & first.1 == 0 || self.pairs[last.0] & last.1 == 0 {
+                return false;
+            }
+        }
+        has_word(&self.text, word)
+    }
+}
+
 /// The words around a value, made once for all detectors that ask.
 #[derive(Debug, Default)]
 pub(crate) struct Around {
-    field: Vec<u8>,
-    line: Vec<u8>,
+    field: Words,
+    /// The line and the one before; made when the field has none of the words.
+    line: Option<Words>,
+    before: Range<usize>,
+    after: Range<usize>,
 }
 
 impl Around {
@@ -159,10 +206,11 @@ impl Around {
         if let Some((name, cell)) = columns.and_then(|c| c.at(text, start)) {
             let mut field = name.to_vec();
             field.push(b' ');
-            field.extend(normal(&text[cell.max(floor)..start]));
+            normal(&mut field, &text[cell.max(floor)..start]);
             return Self {
-                field,
-                line: Vec::new(),
+                field: Words::of(field),
+                line: Some(Words::default()),
+                ..Self::default()
             };
         }
         let line_from = memchr::memrchr(b'\n', before).map_or(0, |i| i + 1);
@@ -171,33 +219,42 @@ impl Around {
             .iter()
             .rposition(|b| b",;|\t{}<&".contains(b))
             .map_or(0, |i| i + 1);
-        let mut field = normal(&line[field_from..]);
-        field.push(b' ');
         let cut = line_after
             .iter()
             .position(|b| b",;|\t{}<\"&".contains(b))
             .unwrap_or(line_after.len());
-        field.extend(normal(&line_after[..cut]));
-        let mut wide = normal(before);
-        wide.push(b' ');
-        wide.extend(normal(line_after));
-        Self { field, line: wide }
+        Self {
+            field: Words::of(joined(&line[field_from..], &line_after[..cut])),
+            line: None,
+            before: floor..start,
+            after: end..end + line_after.len(),
+        }
     }
 
-    /// Adds the name of a place that the text itself does not show, as a table's column.
+    /// How near one of the words stands, and which. `text` is the one that this was made of.
     #[must_use]
-    pub(crate) fn nearness(&self, words: &[String]) -> Option<(Nearness, usize)> {
-        if let Some(i) = words
-            .iter()
-            .position(|w| has_word(&self.field, w.as_bytes()))
-        {
+    pub(crate) fn nearness(&mut self, text: &[u8], words: &[String]) -> Option<(Nearness, usize)> {
+        if let Some(i) = words.iter().position(|w| self.field.has(w.as_bytes())) {
             return Some((Nearness::Field, i));
         }
+        let (before, after) = (&text[self.before.clone()], &text[self.after.clone()]);
+        let line = self
+            .line
+            .get_or_insert_with(|| Words::of(joined(before, after)));
         words
             .iter()
-            .position(|w| has_word(&self.line, w.as_bytes()))
+            .position(|w| line.has(w.as_bytes()))
             .map(|i| (Nearness::Line, i))
     }
+}
+
+/// Both in normal form.
+fn joined(before: &[u8], after: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(before.len() + after.len() + 16);
+    normal(&mut out, before);
+    out.push(b' ');
+    normal(&mut out, after);
+    out
 }
 
 /// Whether a word stands in normal text: a short one alone, a long one as the start of a word.
@@ -231,7 +288,7 @@ mod tests {
         let words = vec!["social security".to_owned()];
         let near = |needle: &[u8]| {
             let at = memchr::memmem::find(text, needle).unwrap();
-            Around::of(text, at, at + 9, Some(&columns)).nearness(&words)
+            Around::of(text, at, at + 9, Some(&columns)).nearness(text, &words)
         };
         assert_eq!(near(b"384074039"), Some((Nearness::Field, 0)));
         assert_eq!(near(b"983246058"), None);
@@ -240,7 +297,9 @@ mod tests {
     #[test]
     fn short_words_stand_alone() {
         assert!(!has_word(b"shipping number", b"pin"));
-        assert!(has_word(&normal(b"userPin=\""), b"pin"));
-        assert!(has_word(&normal(b"the passports"), b"passport"));
+        let words = |text| Words::of(joined(text, b""));
+        assert!(words(b"userPin=\"").has(b"pin"));
+        assert!(words(b"the passports").has(b"passport"));
+        assert!(!words(b"the parts of a sport").has(b"passport"));
     }
 }

@@ -1,5 +1,6 @@
 //! The scanner: all detectors over one text.
 
+pub(crate) mod blocks;
 pub(crate) mod context;
 pub mod filter;
 pub(crate) mod grams;
@@ -217,8 +218,8 @@ impl Scanner {
             path,
             text,
             columns,
-            done: vec![0; self.ready.len()],
-            budgets: Vec::new(),
+            done: Vec::new(),
+            spent: Vec::new(),
             place: None,
             program: None,
             around: ((usize::MAX, 0), Around::default()),
@@ -258,10 +259,10 @@ struct Pass<'a> {
     path: &'a str,
     text: &'a [u8],
     columns: Option<&'a Columns>,
-    /// End of the last match of each detector.
+    /// End of the last match of each detector; filled at the first match.
     done: Vec<usize>,
-    /// Bytes that each detector may still look at in vain; filled on first use.
-    budgets: Vec<usize>,
+    /// Bytes that each detector has looked at in vain; filled when one has.
+    spent: Vec<usize>,
     /// What the file's name says; asked on first use.
     place: Option<builtin::assignment::Place>,
     /// Whether the file is the source of a program; asked on first use.
@@ -276,6 +277,16 @@ impl Pass<'_> {
         self.hits.len() >= self.scanner.options.max_findings.saturating_mul(2)
     }
 
+    /// Sets a number of an owner. Most texts need none: room for all is made when one does.
+    fn set(&mut self, numbers: impl Fn(&mut Self) -> &mut Vec<usize>, owner: u32, number: usize) {
+        let owners = self.scanner.ready.len();
+        let numbers = numbers(self);
+        numbers.resize(owners, 0);
+        if let Some(there) = numbers.get_mut(owner as usize) {
+            *there = number;
+        }
+    }
+
     fn literal(&mut self, at: usize, entry: &Entry) {
         if self.full() {
             return;
@@ -284,27 +295,26 @@ impl Pass<'_> {
             self.builtin_literal(at, entry);
             return;
         }
-        let owner = entry.owner as usize;
-        if at < self.done[owner] {
+        let done = of(&self.done, entry.owner);
+        if at < done {
             return;
         }
-        let ready = &self.scanner.ready[owner];
+        let ready = &self.scanner.ready[entry.owner as usize];
         let Some(pattern) = &ready.pattern else {
             return;
         };
-        if self.budgets.is_empty() {
-            self.budgets = vec![1_000_000 + self.text.len() * 16; self.scanner.ready.len()];
+        let spent = of(&self.spent, entry.owner);
+        let before = (1_000_000 + self.text.len() * 16).saturating_sub(spent);
+        let mut budget = before;
+        let distances = (entry.min_before, entry.max_before);
+        let found = pattern.try_at(self.text, at, done, distances, &mut budget);
+        if budget < before {
+            self.set(|pass| &mut pass.spent, entry.owner, spent + before - budget);
         }
-        let Some(m) = pattern.try_at(
-            self.text,
-            at,
-            self.done[owner],
-            (entry.min_before, entry.max_before),
-            &mut self.budgets[owner],
-        ) else {
+        let Some(m) = found else {
             return;
         };
-        if m.value.1 <= self.done[owner] {
+        if m.value.1 <= done {
             return;
         }
         if pattern
@@ -331,7 +341,7 @@ impl Pass<'_> {
                 }
                 (confidence, why) = self.in_context(ready, m.value, confidence, why);
             }
-            self.done[owner] = m.whole.1.max(at + 1);
+            self.set(|pass| &mut pass.done, entry.owner, m.whole.1.max(at + 1));
             self.hits.push(Hit {
                 detector: entry.owner,
                 start: m.value.0,
@@ -348,7 +358,7 @@ impl Pass<'_> {
         };
         match builtin {
             Builtin::Assignment => {
-                if at < self.done[owner as usize] {
+                if at < of(&self.done, owner) {
                     return;
                 }
                 let path = self.path;
@@ -356,7 +366,7 @@ impl Pass<'_> {
                     .place
                     .get_or_insert_with(|| builtin::assignment::Place::of(path));
                 if let Some(found) = builtin::assignment::at(self.text, at, place) {
-                    self.done[owner as usize] = found.end;
+                    self.set(|pass| &mut pass.done, owner, found.end);
                     self.hits.push(Hit {
                         detector: owner,
                         start: found.start,
@@ -414,7 +424,7 @@ impl Pass<'_> {
                 Around::of(self.text, start, end, self.columns),
             );
         }
-        match self.around.1.nearness(&ready.detector.context) {
+        match self.around.1.nearness(self.text, &ready.detector.context) {
             Some((Nearness::Field, i)) => {
                 why.field = Some(i as u16);
                 (top, why)
@@ -626,6 +636,12 @@ impl Pass<'_> {
             });
         }
     }
+}
+
+/// The number of an owner, 0 before one was set.
+#[inline]
+fn of(numbers: &[usize], owner: u32) -> usize {
+    numbers.get(owner as usize).copied().unwrap_or(0)
 }
 
 /// Endings of names of source files.

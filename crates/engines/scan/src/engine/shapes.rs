@@ -1,5 +1,6 @@
 //! Outlines of numbers, all in one tree that is walked from the start of a token.
 
+use super::blocks::{self, BLOCK};
 use crate::detector::DetectorError;
 
 const SYMBOLS: usize = 12;
@@ -134,41 +135,64 @@ impl Shapes {
     }
 }
 
-/// Calls `token` with the start of every token of letters and digits that has a digit.
+/// Most letters of a token before its first digit that are taken as part of it.
+const LETTERS: usize = 32;
+
+/// Calls `token` with the place of every token of letters and digits that has a digit.
 #[inline]
 pub(crate) fn tokens_with_digits(text: &[u8], mut token: impl FnMut(usize, usize)) {
-    let n = text.len();
-    let mut i = 0;
-    while i < n {
-        // Skip eight bytes at a time while none is a digit.
-        while let Some(chunk) = text[i..].first_chunk::<8>() {
-            let t = u64::from_le_bytes(*chunk) ^ 0x3030_3030_3030_3030;
-            let digits = !((t & 0x7f7f_7f7f_7f7f_7f7f).wrapping_add(0x7676_7676_7676_7676) | t)
-                & 0x8080_8080_8080_8080;
-            if digits != 0 {
-                i += (digits.trailing_zeros() / 8) as usize;
-                break;
+    let mut at = 0;
+    while let Some(block) = blocks::block(text, at) {
+        let mut digits = blocks::mask(block, blocks::digit);
+        let mut next = at + BLOCK;
+        if digits != 0 {
+            let others = !blocks::mask(block, blocks::alphanumeric);
+            while digits != 0 {
+                let first = digits.trailing_zeros();
+                let before = others & ((1 << first) - 1);
+                let floor = (at + first as usize).saturating_sub(LETTERS);
+                // What stands before the first digit and is no other byte is a letter.
+                let start = if before == 0 {
+                    letters_before(text, at.max(floor), floor)
+                } else {
+                    (at + BLOCK - before.leading_zeros() as usize).max(floor)
+                };
+                let after = others >> first;
+                if after == 0 {
+                    next = token_end(text, next);
+                    token(start, next);
+                    break;
+                }
+                let end = first + after.trailing_zeros();
+                token(start, at + end as usize);
+                digits &= u64::MAX << end;
             }
-            i += 8;
         }
-        while i < n && !text[i].is_ascii_digit() {
-            i += 1;
-        }
-        if i >= n {
-            return;
-        }
-        let mut start = i;
-        let floor = i.saturating_sub(32);
-        while start > floor && text[start - 1].is_ascii_alphabetic() {
-            start -= 1;
-        }
-        let mut end = i + 1;
-        while end < n && text[end].is_ascii_alphanumeric() {
-            end += 1;
-        }
-        token(start, end);
-        i = end;
+        at = next;
     }
+    while let Some(first) = text
+        .get(at..)
+        .and_then(|t| t.iter().position(u8::is_ascii_digit))
+    {
+        let first = at + first;
+        let start = letters_before(text, first, first.saturating_sub(LETTERS));
+        at = token_end(text, first + 1);
+        token(start, at);
+    }
+}
+
+fn letters_before(text: &[u8], mut start: usize, floor: usize) -> usize {
+    while start > floor && text[start - 1].is_ascii_alphabetic() {
+        start -= 1;
+    }
+    start
+}
+
+fn token_end(text: &[u8], mut end: usize) -> usize {
+    while text.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+        end += 1;
+    }
+    end
 }
 
 #[cfg(test)]
@@ -199,6 +223,31 @@ mod tests {
             let mut seen = Vec::new();
             tokens_with_digits(text.as_bytes(), |s, e| seen.push(text[s..e].to_owned()));
             assert_eq!(seen, ["ab12", "7", "x9y"], "{pad}");
+        }
+    }
+
+    /// One byte after the other.
+    fn naive(text: &[u8]) -> Vec<(usize, usize)> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            if text[at].is_ascii_digit() {
+                let end = token_end(text, at);
+                out.push((letters_before(text, at, at.saturating_sub(LETTERS)), end));
+                at = end;
+            } else {
+                at += 1;
+            }
+        }
+        out
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn blocks_find_the_tokens_that_bytes_show(text in "([a-c]{0,45}[0-9]{0,3}[ ._\u{e9}]{0,9}){0,12}") {
+            let mut seen = Vec::new();
+            tokens_with_digits(text.as_bytes(), |s, e| seen.push((s, e)));
+            proptest::prop_assert_eq!(seen, naive(text.as_bytes()));
         }
     }
 }
