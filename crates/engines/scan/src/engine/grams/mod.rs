@@ -4,6 +4,7 @@
 mod run;
 mod words;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -139,11 +140,8 @@ pub(crate) fn plan(hir: &Hir) -> Result<Plan, String> {
         every |= left.is_none() && right.is_none();
         let leans_right = left.is_none_or(|l| right.is_some_and(|r| r < l));
         for way in &group {
-            let (shift, beside) = if leans_right {
-                (1, way.right)
-            } else {
-                (-1, way.left)
-            };
+            let sides = [(-1, way.left), (1, way.right)];
+            let (shift, beside) = sides[usize::from(leans_right)];
             let both = [Some((0, way.window)), beside.map(|w| (shift, w))];
             for (shift, window) in both.into_iter().flatten() {
                 let need = way.need(shift, window);
@@ -153,7 +151,8 @@ pub(crate) fn plan(hir: &Hir) -> Result<Plan, String> {
             }
         }
     }
-    needs.sort_by_key(|n| n.around.len());
+    // Of what stands at one place, the match that begins first is tried first, as the pattern alone would.
+    needs.sort_by_key(|n| (Reverse(n.min_before), n.around.len()));
     Ok(Plan {
         needs,
         every,
