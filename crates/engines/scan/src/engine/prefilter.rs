@@ -480,7 +480,7 @@ mod tests {
             let mut text = pieces.concat().into_bytes();
             text.extend(bytes);
             let (half, all) = (plans(false), plans(true));
-            proptest::prop_assert!(half.len() > 11 && half.iter().any(|(_, p)| p.every) == false);
+            proptest::prop_assert!(half.len() > 11 && !half.iter().any(|(_, p)| p.every));
             let wanted = naive(&half, &text);
             proptest::prop_assert_eq!(&by(&Prefilter::new(&half), &text), &wanted);
             proptest::prop_assert_eq!(&by(&Prefilter::new(&all), &text), &wanted);
