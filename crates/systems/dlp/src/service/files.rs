@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,16 @@ use sealwright_scan::document::{self, Kind, Limits, Outcome, Report};
 use sealwright_scan::{Finding, Scanner, Source, StreamScanner};
 use serde::Serialize;
 
+use super::spill::Spill;
+
+pub use super::paths::walk;
+
 /// Bytes that are read at a time.
 const BLOCK: usize = 1 << 20;
+/// Bytes that are asked for when nobody has said how many come: as many as a pipe holds.
+const PIECE: usize = 64 << 10;
+/// Bytes that are asked for where the end should be.
+const PROBE: usize = 4 << 10;
 /// Files that may be ahead of the one whose findings are being given.
 const AHEAD: u64 = 4_096;
 /// Findings of one file that wait for their turn.
@@ -269,14 +277,19 @@ struct Worker<'s, N> {
 
 impl<N: Clone + Send> Worker<'_, N> {
     fn work(&self, take: &Mutex<Receiver<(u64, Item<N>)>>) {
+        // One buffer for all that this thread reads: fresh memory for each costs more than reading it.
+        let mut buffer = Vec::new();
         loop {
+            buffer.clear();
+            // What one large document took is given back.
+            buffer.shrink_to(self.effort.text);
             let next = lock(take).recv();
             let Ok((index, mut item)) = next else { return };
             let (name, note) = (Arc::clone(&item.name), item.note.clone());
             let end = if matches!(item.body, Body::Skip) {
                 Event::Skipped { note }
             } else {
-                match self.item(index, &mut item) {
+                match self.item(index, &mut item, &mut buffer) {
                     Ok(report) => Event::End { name, note, report },
                     Err(error) => Event::Unreadable {
                         name,
@@ -292,51 +305,28 @@ impl<N: Clone + Send> Worker<'_, N> {
         }
     }
 
-    fn item(&self, index: u64, item: &mut Item<N>) -> io::Result<Report> {
+    fn item(&self, index: u64, item: &mut Item<N>, buffer: &mut Vec<u8>) -> io::Result<Report> {
         let body = std::mem::replace(&mut item.body, Body::Skip);
         match body {
             Body::Missing(why) => Err(io::Error::other(why)),
             Body::Skip => Err(io::Error::other("nothing to look at")),
             Body::Bytes(bytes) => {
-                self.read(bytes.len());
-                let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
-                Ok(self.whole(index, item, report))
+                let read = bytes.len() as u64;
+                self.progress.bytes.fetch_add(read, Ordering::Relaxed);
+                Ok(self.document(index, item, &bytes))
             }
-            Body::Stdin => self.stream(index, item, &mut io::stdin().lock(), None),
-            Body::Stream(mut from) => self.stream(index, item, &mut from, None),
-            Body::Sized(mut from, bytes) => self.stream(index, item, &mut from, Some(bytes)),
+            Body::Stdin => self.stream(index, item, &mut io::stdin().lock(), None, buffer),
+            Body::Stream(mut from) => self.stream(index, item, &mut from, None, buffer),
+            Body::Sized(mut from, size) => self.stream(index, item, &mut from, Some(size), buffer),
             Body::File(path) => {
                 let about = path.metadata()?;
                 if !about.is_file() {
                     return Err(io::Error::other("not a regular file"));
                 }
-                self.stream(index, item, &mut File::open(path)?, Some(about.len()))
+                let size = Some(about.len());
+                self.stream(index, item, &mut File::open(path)?, size, buffer)
             }
         }
-    }
-
-    fn read(&self, bytes: usize) {
-        self.progress
-            .bytes
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Reads until `most` bytes are there; whether the end was met.
-    fn fill(&self, from: &mut dyn Read, to: &mut Vec<u8>, most: usize) -> io::Result<bool> {
-        let mut block = vec![0; BLOCK];
-        while to.len() < most {
-            let room = (most - to.len()).min(BLOCK);
-            match from.read(&mut block[..room]) {
-                Ok(0) => return Ok(true),
-                Ok(n) => {
-                    self.read(n);
-                    to.extend_from_slice(&block[..n]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
     }
 
     fn stream(
@@ -345,29 +335,58 @@ impl<N: Clone + Send> Worker<'_, N> {
         item: &Item<N>,
         from: &mut dyn Read,
         said: Option<u64>,
+        bytes: &mut Vec<u8>,
     ) -> io::Result<Report> {
-        let mut bytes = Vec::new();
-        if self.fill(from, &mut bytes, self.effort.text)? {
-            let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
-            return Ok(self.whole(index, item, report));
+        let from = &mut Counted {
+            from,
+            progress: self.progress,
+        };
+        let announced = said.map_or(0, |said| usize::try_from(said).unwrap_or(usize::MAX));
+        if fill(from, bytes, self.effort.text, announced)? {
+            return Ok(self.document(index, item, bytes));
         }
-        let kind = kind(self.scanner, &bytes);
+        let kind = kind(self.scanner, bytes);
         if matches!(kind, Kind::Text | Kind::Binary | Kind::Xml | Kind::Html) {
             return self.chunks(index, item, bytes, from, kind, Outcome::Scanned);
         }
         let _alone = lock(self.large);
-        // What is known to be too large is not held in memory to find that out.
-        let small = said.is_none_or(|bytes| bytes <= self.effort.document as u64);
-        if small && self.fill(from, &mut bytes, self.effort.document)? {
-            let report = document::scan(self.scanner, &item.name, &bytes, &Limits::default());
-            return Ok(self.whole(index, item, report));
-        }
-        let reason = format!(
+        let most = self.effort.document;
+        let mut reason = format!(
             "{} of more than {} MiB: its bytes were looked at, it was not opened",
             kind.as_str(),
-            self.effort.document >> 20
+            most >> 20
         );
-        self.chunks(index, item, bytes, from, kind, Outcome::Partly { reason })
+        // What is known to be too large is not read to find that out.
+        if announced > most {
+            return self.chunks(index, item, bytes, from, kind, Outcome::Partly { reason });
+        }
+        // Memory is taken for what is said to come, and a byte more for its end; what is not announced waits in
+        // a file until its end is known.
+        let room = announced.saturating_add(1).min(most);
+        bytes.reserve_exact(room.saturating_sub(bytes.len()));
+        if fill(from, bytes, room, announced)? {
+            return Ok(self.document(index, item, bytes));
+        }
+        let mut spill = Spill::of(from, most.saturating_sub(bytes.len()))?;
+        if spill.ended {
+            spill.append_to(bytes)?;
+            return Ok(self.document(index, item, bytes));
+        }
+        if let Some(error) = spill.refused.take() {
+            reason = format!(
+                "{} of more than {} MiB could not be put aside to be opened ({error}): its bytes were looked at",
+                kind.as_str(),
+                self.effort.text >> 20
+            );
+        }
+        let mut rest = spill.reader()?.chain(from);
+        let outcome = Outcome::Partly { reason };
+        self.chunks(index, item, bytes, &mut rest, kind, outcome)
+    }
+
+    fn document(&self, index: u64, item: &Item<N>, bytes: &[u8]) -> Report {
+        let report = document::scan(self.scanner, &item.name, bytes, &Limits::default());
+        self.whole(index, item, report)
     }
 
     fn whole(&self, index: u64, item: &Item<N>, mut report: Report) -> Report {
@@ -387,7 +406,7 @@ impl<N: Clone + Send> Worker<'_, N> {
         &self,
         index: u64,
         item: &Item<N>,
-        head: Vec<u8>,
+        head: &mut Vec<u8>,
         from: &mut dyn Read,
         kind: Kind,
         outcome: Outcome,
@@ -409,13 +428,14 @@ impl<N: Clone + Send> Worker<'_, N> {
         for piece in head.chunks(BLOCK) {
             take(scanner.push(piece));
         }
-        drop(head);
-        let mut block = Vec::new();
+        // The head is done with; its room takes the rest piece by piece.
+        head.clear();
+        head.shrink_to(BLOCK);
         loop {
-            block.clear();
-            let last = self.fill(from, &mut block, BLOCK)?;
-            total += block.len() as u64;
-            take(scanner.push(&block));
+            head.clear();
+            let last = fill(from, head, BLOCK, 0)?;
+            total += head.len() as u64;
+            take(scanner.push(head));
             if last {
                 break;
             }
@@ -431,63 +451,49 @@ impl<N: Clone + Send> Worker<'_, N> {
     }
 }
 
+/// Reads until `most` bytes are there; whether the end was met. `said` bytes are said to come, so that a file
+/// takes two calls: its bytes and its end.
+fn fill(from: &mut dyn Read, to: &mut Vec<u8>, most: usize, said: usize) -> io::Result<bool> {
+    let mut at = to.len();
+    let end = loop {
+        if at >= most {
+            break Ok(false);
+        }
+        if at == to.len() {
+            let room = match said.saturating_sub(at) {
+                0 if said == 0 => PIECE,
+                0 => PROBE,
+                more => more.min(BLOCK),
+            };
+            to.resize(at + room.min(most - at), 0);
+        }
+        match from.read(&mut to[at..]) {
+            Ok(0) => break Ok(true),
+            Ok(n) => at += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    to.truncate(at);
+    end
+}
+
+/// Tells how much is read.
+struct Counted<'a> {
+    from: &'a mut dyn Read,
+    progress: &'a Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(to)?;
+        self.progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
 /// What the first bytes say that a file is.
 fn kind(scanner: &Scanner, bytes: &[u8]) -> Kind {
     let head = &bytes[..bytes.len().min(4_096)];
     document::scan(scanner, "", head, &Limits::default()).kind
-}
-
-/// The files of paths: a folder gives what is in it, in the order of names; links inside folders are
-/// not followed; `-` is standard input. `skip` says which paths inside folders are left out.
-pub fn walk<'a>(
-    paths: &'a [PathBuf],
-    skip: &'a (dyn Fn(&Path) -> bool + Sync),
-) -> impl Iterator<Item = Item> + Send + 'a {
-    paths.iter().flat_map(move |root| {
-        let single = |body| {
-            let item = Item {
-                name: root.to_string_lossy().into(),
-                note: None,
-                body,
-            };
-            Box::new(std::iter::once(item)) as Box<dyn Iterator<Item = Item> + Send>
-        };
-        if root.as_os_str() == "-" {
-            return single(Body::Stdin);
-        }
-        match root.metadata() {
-            Err(error) => single(Body::Missing(error.to_string())),
-            Ok(about) if !about.is_dir() => single(Body::File(root.clone())),
-            Ok(_) => Box::new(
-                walkdir::WalkDir::new(root)
-                    .sort_by_file_name()
-                    .into_iter()
-                    .filter_entry(move |entry| entry.depth() == 0 || !skip(entry.path()))
-                    .filter_map(|entry| entry_of(root, entry)),
-            ),
-        }
-    })
-}
-
-fn entry_of(root: &Path, entry: walkdir::Result<walkdir::DirEntry>) -> Option<Item> {
-    let (name, body) = match entry {
-        Ok(entry) if entry.file_type().is_file() => {
-            let path = entry.into_path();
-            (path.to_string_lossy().into(), Body::File(path))
-        }
-        Ok(entry) if entry.file_type().is_dir() || entry.file_type().is_symlink() => return None,
-        Ok(entry) => (
-            entry.path().to_string_lossy().into(),
-            Body::Missing("not a regular file".to_owned()),
-        ),
-        Err(error) => (
-            error.path().unwrap_or(root).to_string_lossy().into(),
-            Body::Missing(error.to_string()),
-        ),
-    };
-    Some(Item {
-        name,
-        note: None,
-        body,
-    })
 }

@@ -98,6 +98,75 @@ fn a_large_archive_is_partly_looked_at_and_says_so() {
     }
 }
 
+/// What becomes of bytes of which nobody says beforehand how many come.
+fn unannounced(
+    bytes: Vec<u8>,
+) -> (
+    Vec<sealwright_scan::Finding>,
+    sealwright_scan::document::Report,
+) {
+    let size = bytes.len() as u64;
+    let item: Item = Item {
+        name: "upload".into(),
+        note: None,
+        body: Body::Stream(Box::new(std::io::Cursor::new(bytes))),
+    };
+    let (mut found, mut ended) = (Vec::new(), None);
+    let progress = Progress::default();
+    files::scan(&scanner(), [item].into_iter(), EFFORT, &progress, |event| {
+        match event {
+            Event::Found { findings, .. } => found.extend(findings),
+            Event::End { report, .. } => ended = Some(report),
+            other => panic!("{other:?}"),
+        }
+        Ok(())
+    })
+    .unwrap();
+    let report = ended.unwrap();
+    let read = progress.bytes.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(read, size, "every byte is counted once");
+    (found, report)
+}
+
+#[test]
+fn an_archive_of_unknown_size_is_put_aside_and_opened_when_its_end_is_met() {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let plain =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("padding.bin", plain).unwrap();
+    std::io::Write::write_all(&mut archive, &vec![b'.'; 300 << 10]).unwrap();
+    let packed = zip::write::SimpleFileOptions::default();
+    archive.start_file("paid.txt", packed).unwrap();
+    std::io::Write::write_all(&mut archive, format!("paid with {CARD}\n").as_bytes()).unwrap();
+    let (found, report) = unannounced(archive.finish().unwrap().into_inner());
+    assert_eq!(report.outcome, Outcome::Scanned);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].inner.as_deref(), Some("paid.txt"));
+}
+
+#[test]
+fn an_archive_of_unknown_size_that_is_too_large_loses_no_byte() {
+    let mut bytes = b"PK\x03\x04\n".to_vec();
+    let mut wanted = Vec::new();
+    // Around the end of the head, of what is put aside and of what follows.
+    for at in [40_000, 65_530, 500_000, (1 << 20) - 8, 3 << 20] {
+        bytes.resize(at, b'.');
+        bytes.push(b' ');
+        wanted.push(bytes.len() as u64);
+        bytes.extend_from_slice(CARD.as_bytes());
+        bytes.push(b'\n');
+    }
+    let size = bytes.len() as u64;
+    let (found, report) = unannounced(bytes);
+    let places: Vec<u64> = found.iter().map(|finding| finding.start).collect();
+    assert_eq!(places, wanted);
+    assert_eq!(report.bytes, size);
+    match report.outcome {
+        Outcome::Partly { reason } => assert!(reason.contains("1 MiB"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_sink_that_fails_ends_the_scan() {
     let items = (0..10_000).map(|i| Item::<files::Origin> {
