@@ -61,9 +61,16 @@ pub(super) async fn play(
             .budgets
             .board()
             .check(tenant, clock.now(), |_| Default::default());
-        if before != Some(checked.decision) {
-            writeln!(out, "gateway: the check says {}", checked.decision.name())?;
-            before = Some(checked.decision);
+        let said = (checked.decision, checked.why.is_some());
+        if before != Some(said) {
+            let why = checked.why.as_deref();
+            let why = why.map_or_else(String::new, |why| format!(", not knowing: {why}"));
+            writeln!(
+                out,
+                "gateway: the check says {}{why}",
+                checked.decision.name()
+            )?;
+            before = Some(said);
         }
         if checked.decision == Decision::Stop {
             break;
