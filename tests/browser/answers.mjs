@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { axe, axeSource, FLAGS, open, sideBySide, sideways } from "./check.mjs";
+import { axe, axeSource, FLAGS, open, patiently, sideBySide, sideways } from "./check.mjs";
 
 // Where, what is typed, what the answer must say. `unique` is replaced by something new each time.
 const ANSWERS = [
@@ -121,16 +121,18 @@ export async function checkAnswers(args) {
     process.stderr.write(`${found.length ? "✗" : "✓"} ${answer.at} ${answer.name} ${how}\n`);
     findings += new Set(found).size;
   };
+  const look = async (answer, how, check) =>
+    note(answer, how, await patiently(`${answer.name} ${how}`, check));
   const one = async (answer) => {
     const widths = args.quick ? [320, 1360] : [320, 768, 1360];
     for (const scheme of ["light", "dark"]) {
       for (const width of widths) {
-        note(answer, `${width} px ${scheme}`, await inMode(browser, args, source, answer, { width, scheme }));
+        await look(answer, `${width} px ${scheme}`, () => inMode(browser, args, source, answer, { width, scheme }));
       }
     }
     const without = { width: 320, scheme: "light", script: false };
-    note(answer, "320 px without script", await inMode(browser, args, source, answer, without));
-    note(answer, "1360 px keyboard", await byKeys(browser, args, answer));
+    await look(answer, "320 px without script", () => inMode(browser, args, source, answer, without));
+    await look(answer, "1360 px keyboard", () => byKeys(browser, args, answer));
   };
   try {
     await sideBySide(wanted, one);

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use sealwright_core::clock::{DAY, HOUR, SECOND};
 use sealwright_core::{Digest, TenantId, TenantScope, UnixMicros};
 use sealwright_events::{Consumer as _, History, HistoryError, HistoryQuery, Sift, StoredEvent};
-use sealwright_lake::{CompactPolicy, EventFilter, Lake, LakeWriter, Order, WritePolicy};
+use sealwright_lake::{CompactPolicy, Lake, LakeWriter, WritePolicy};
 use sealwright_siem::service::builtin;
 use sealwright_siem::service::detect::Terms;
 use sealwright_siem::service::hunt::{FieldTerms, Found, Hunt, Hunter};
@@ -187,22 +187,11 @@ impl History for Stored {
     }
     async fn page(
         &self,
-        query: &HistoryQuery,
-        start: u64,
-        limit: usize,
+        _query: &HistoryQuery,
+        _start: u64,
+        _limit: usize,
     ) -> Result<Vec<StoredEvent>, HistoryError> {
-        let filter = EventFilter {
-            offsets: Some(start..query.below_offset),
-            from: query.from,
-            to: Some(query.to),
-            ..EventFilter::default()
-        };
-        let scope = TenantScope::One(query.tenant);
-        let page = self
-            .lake
-            .events_of(scope, &filter, Order::OldestFirst, None, limit);
-        let page = page.await.map_err(|e| HistoryError(e.to_string()))?;
-        Ok(page.events)
+        unreachable!("a retro-hunt sifts")
     }
     async fn sift<'a>(
         &'a self,

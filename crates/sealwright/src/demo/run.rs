@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use sealwright_access::{NewTenant, Principal};
 use sealwright_billing::model::budget::{BudgetTerms, Measure};
@@ -151,17 +151,21 @@ pub(crate) async fn run(
             )?;
             out.flush()?;
             // The example stands without them.
-            let attack = attack::play(&installation, attacked(&installation)?, Pace::Live);
+            let attack = async {
+                let tenant = attacked(&installation)?;
+                attack::play(&installation, tenant, Pace::Live).await
+            };
+            let attack = attack.inspect_err(|error| {
+                tracing::error!(%error, "the attack could not be played");
+            });
             let spender = TENANTS.get(SPENDER).context("a tenant of the example")?;
             let tenant = tenant_of(&installation, SPENDER)?;
             let spend = spend::play(&installation, tenant, spender.name, out);
-            let (attack, spend) = tokio::join!(attack, spend);
-            if let Err(error) = attack {
-                tracing::error!(%error, "the attack could not be played");
-            }
-            if let Err(error) = spend {
+            let spend = spend.inspect_err(|error| {
                 tracing::error!(%error, "the budget could not be played");
-            }
+            });
+            // Each is told of when it fails; the other goes on.
+            let _ = tokio::join!(attack, spend);
         }
         std::future::pending::<Result<()>>().await
     };
