@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwright_core::{TenantId, UnixMicros, on_all_processors};
-use sealwright_events::{History, HistoryError, HistoryQuery, Passed, Sifted, StoredEvent};
+use sealwright_events::{History, HistoryError, HistoryQuery, Sifted, StoredEvent};
 use sealwright_sigma::compiled::Matcher;
 use sealwright_sigma::correlation::engine::Taken;
 use serde::Serialize;
@@ -119,10 +119,7 @@ pub async fn run(
         let (events, matters) = seen?;
         let mut found = Vec::new();
         for (event, matters) in events.iter().zip(matters) {
-            latest = latest.max(match event {
-                Sifted::Whole(event) => event.received_at,
-                Sifted::Passed(passed) => passed.received_at,
-            });
+            latest = latest.max(observed(event).received);
             match offer(&mut detector, &mut matcher, event, matters, &mut found) {
                 Ok(late) => report.late += u64::from(late),
                 Err(_) => report.refused += 1,
@@ -212,36 +209,34 @@ fn offer(
     matters: bool,
     found: &mut Vec<Finding>,
 ) -> Result<bool, String> {
-    let event = match event {
-        Sifted::Whole(event) => event,
-        Sifted::Passed(passed) => {
-            let offered = detector.pass_by(matcher, &observed(passed), found);
-            return Ok(offered.taken == Taken::Late);
+    let mut observed = observed(event);
+    let offered = match event {
+        Sifted::Whole(event) if matters => {
+            let normalised = normalise(event).map_err(|error| error.to_string())?;
+            observed.json = &normalised.json;
+            detector.offer(matcher, &observed, found)?
         }
-    };
-    let mut observed = Observed {
-        offset: event.offset,
-        source: &event.source,
-        time: event.time,
-        received: event.received_at,
-        json: "",
-    };
-    let offered = if matters {
-        let normalised = normalise(event).map_err(|error| error.to_string())?;
-        observed.json = &normalised.json;
-        detector.offer(matcher, &observed, found)?
-    } else {
-        detector.pass_by(matcher, &observed, found)
+        _ => detector.pass_by(matcher, &observed, found),
     };
     Ok(offered.taken == Taken::Late)
 }
 
-fn observed(passed: &Passed) -> Observed<'_> {
+/// An event without its fields.
+fn observed(event: &Sifted) -> Observed<'_> {
+    let (offset, source, time, received) = match event {
+        Sifted::Whole(event) => (event.offset, &*event.source, event.time, event.received_at),
+        Sifted::Passed(passed) => (
+            passed.offset,
+            &*passed.source,
+            passed.time,
+            passed.received_at,
+        ),
+    };
     Observed {
-        offset: passed.offset,
-        source: &passed.source,
-        time: passed.time,
-        received: passed.received_at,
+        offset,
+        source,
+        time,
+        received,
         json: "",
     }
 }
