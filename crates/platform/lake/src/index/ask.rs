@@ -1,7 +1,7 @@
 //! Answering questions: by terms where there is an index, by looking at events where there is none.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +24,10 @@ use crate::table::{Lake, Snapshot};
 
 /// Events that are read at a time to be looked at.
 const PAGE: usize = 5_000;
-/// Facets are of at least so many of the latest events, where there are as many.
+/// Facets are of at least so many of the latest events, where there are as many in [`FACETED_SEGMENTS`].
 const FACETED: usize = 5_000;
+/// Where events are rare, facets are of those in so many blocks.
+const FACETED_SEGMENTS: usize = 32;
 
 /// The places with the highest offsets.
 struct Latest {
@@ -223,11 +225,26 @@ fn known(question: &Question, indexed: &Indexed) -> std::result::Result<Known, B
     let mut known = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut rows = std::mem::take(&mut known.rows);
     rows.sort_unstable_by_key(|(latest, ..)| Reverse(*latest));
-    for (_, file, at, rows) in rows {
-        if known.answer.faceted >= FACETED as u64 {
-            break;
+    let mut events = 0;
+    rows.retain(|(.., rows)| {
+        let wanted = events < FACETED;
+        events += rows.count();
+        wanted
+    });
+    // Each goes through all values of all facets, however few events there are.
+    rows.truncate(FACETED_SEGMENTS);
+    let counted = on_all_processors(&rows, |(_, file, at, rows)| {
+        facets(indexed, (*file, *at), rows).map_err(|e| broken(*file, e))
+    });
+    for one in counted {
+        let (events, facets) = one?;
+        known.answer.faceted += events;
+        for (name, values) in facets {
+            let all = known.answer.facets.entry(name).or_default();
+            for (value, events) in values {
+                *all.entry(value).or_insert(0) += events;
+            }
         }
-        facets(indexed, (file, at), &rows, &mut known.answer).map_err(|e| broken(file, e))?;
     }
     known.answer.facets.retain(|_, values| !values.is_empty());
     Ok(known)
@@ -311,26 +328,28 @@ fn one(
     Ok(())
 }
 
-/// Counts the facets of some of a segment's rows.
+/// By facet and value, how many of a segment's rows have it.
+type Counts = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// Counts the facets of some of a segment's rows, and says how many rows those are.
 fn facets(
     indexed: &Indexed,
     (file, at): (usize, usize),
     rows: &RowSet,
-    answer: &mut Answer,
-) -> std::result::Result<(), Damaged> {
+) -> std::result::Result<(u64, Counts), Damaged> {
     let (_, path, made) = &indexed.files[file];
     let segment = Segment::open(Part::open(path, &made.segments[at])?)?;
+    let mut counts = Counts::new();
     for name in segment.field_names()? {
         let Some(facet) = facet_of(&name) else {
             continue;
         };
-        let values = answer.facets.entry(facet.to_owned()).or_default();
+        let values = counts.entry(facet.to_owned()).or_default();
         segment.count_terms(&name, rows, |value, events| {
             *values.entry(value.to_owned()).or_insert(0) += events as u64;
         })?;
     }
-    answer.faceted += rows.count() as u64;
-    Ok(())
+    Ok((rows.count() as u64, counts))
 }
 
 /// What must be looked at, the latest first: events of indexed files about which their terms are unsure, and the
