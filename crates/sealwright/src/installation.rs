@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use sealwright_access::{AccessPolicy, AccessService};
+use sealwright_access::{AccessPolicy, AccessService, Policies};
 use sealwright_billing::consume::Metering;
 use sealwright_billing::model::budget::Decision;
 use sealwright_billing::service::anomaly::AnomalyService;
@@ -87,9 +87,20 @@ pub(crate) fn store_url(config: &Config) -> Result<StoreUrl> {
     Ok(config.store.url.expose().parse()?)
 }
 
+/// What this installation forbids beyond the roles.
+fn policies(config: &Config) -> Result<Policies> {
+    let folder = &config.access.policies;
+    if folder.as_os_str().is_empty() {
+        return Ok(Policies::built_in());
+    }
+    Policies::read(folder).context("access.policies")
+}
+
 impl State {
     /// Takes the folder and opens the state in it.
     pub(crate) async fn open(config: Config) -> Result<Self> {
+        // First: a policy that cannot be read must not leave a half-started installation.
+        let policies = policies(&config)?;
         let folder = config.data.folder.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut locks = vec![DataLock::take(&folder, clock.now())?];
@@ -126,7 +137,8 @@ impl State {
                 throttle_window: config.access.throttle_window.micros(),
                 secure_cookies: config.listen.tls_in_front,
             },
-        );
+        )
+        .with_policies(policies);
         access.load().await?;
         let notify = crate::notify::service(
             &config,

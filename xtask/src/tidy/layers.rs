@@ -37,6 +37,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("deltalake", &["sealwright-lake"]),
     ("fjall", &["sealwright-intake"]),
     ("argon2", &["sealwright-access"]),
+    ("cedar-policy", &["sealwright-access"]),
     ("chacha20poly1305", &["sealwright-secret"]),
     ("lettre", &["sealwright-notify"]),
 ];

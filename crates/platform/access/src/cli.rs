@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::AccessError;
 use crate::model::{NewKey, NewTenant, NewUser, TenantChange, TenantState, UserChange, UserState};
+use crate::policy::{COLUMNS, Matrix};
 use crate::principal::Principal;
 use crate::role::Role;
 use crate::service::{AccessService, CreatedKey, ListFilter, Result};
@@ -28,6 +29,8 @@ pub enum AccessCommand {
     User(UserCommand),
     /// Make a one-time link: for the first owner, or for a user's (new) password.
     Link(LinkArgs),
+    /// Who may do what: the roles, and what the policies of this installation forbid
+    Matrix,
 }
 
 /// `access key …`.
@@ -198,6 +201,30 @@ impl Output<'_> {
         Ok(())
     }
 
+    fn matrix(&mut self, matrix: &Matrix) -> Result<()> {
+        if self.json {
+            writeln!(self.out, "{}", matrix.json())?;
+            return Ok(());
+        }
+        let rows: Vec<Value> = matrix
+            .short()
+            .iter()
+            .map(|(row, whose)| {
+                let mut members = json!({"action": row.action.as_str(), "data": whose});
+                for (column, decision) in COLUMNS.iter().zip(row.cells) {
+                    members[*column] = matrix.cell(decision).into();
+                }
+                members
+            })
+            .collect();
+        let columns: Vec<_> = ["action", "data"].into_iter().chain(COLUMNS).collect();
+        self.list(&columns, &rows, None)?;
+        for policy in matrix.own() {
+            writeln!(self.out, "\n{}\n{}", policy.place(), policy.source)?;
+        }
+        Ok(())
+    }
+
     fn list(&mut self, columns: &[&str], rows: &[Value], next: Option<&str>) -> Result<()> {
         if self.json {
             writeln!(self.out, "{}", json!({"items": rows, "next": next}))?;
@@ -255,6 +282,7 @@ pub async fn run(
         AccessCommand::Key(command) => key(access, &by, command, output).await,
         AccessCommand::Tenant(command) => tenant(access, &by, command, output).await,
         AccessCommand::User(command) => user(access, &by, command, output).await,
+        AccessCommand::Matrix => output.matrix(&access.matrix(&by)?),
         AccessCommand::Link(args) => {
             let first = access.first_link().await?;
             let token = match (&args.user, first) {

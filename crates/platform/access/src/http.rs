@@ -44,7 +44,13 @@ pub async fn authenticate(
 ) -> Response {
     // Credentials are looked up among those of all tenants: it is not known yet whose they are.
     match as_system(identify(&access, request)).await {
-        Ok(request) => run_scoped(request, next).await,
+        Ok(request) => {
+            let response = run_scoped(request, next).await;
+            if let Err(error) = access.record_refusals().await {
+                tracing::error!(%error, "what a policy refused could not be recorded");
+            }
+            response
+        }
         Err(error) => error.into_response(),
     }
 }

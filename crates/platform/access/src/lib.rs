@@ -19,6 +19,7 @@ pub mod input;
 mod model;
 pub mod pages;
 mod password;
+pub mod policy;
 mod principal;
 pub mod recent;
 mod role;
@@ -34,6 +35,7 @@ pub use model::{
     ApiKey, KeyId, Link, LinkId, NewKey, NewTenant, NewUser, Session, SessionId, Tenant,
     TenantChange, TenantState, User, UserChange, UserId, UserState,
 };
+pub use policy::{Policies, PolicyError};
 pub use principal::{Principal, PrincipalKind};
 pub use role::{Action, Role, Scope, ScopeError, Scopes};
 pub use secret::{KeyForm, check_key_form};

@@ -175,7 +175,7 @@ sections! {
         /// The log's name in checkpoints (C2SP tlog-checkpoint origin): a schema-less URL that is yours. It cannot be changed once the ledger has entries.
         origin: String = "sealwright.local/ledger",
     }
-    /// Sign-in, sessions and links.
+    /// Sign-in, sessions, links, and what is forbidden beyond the roles.
     access: Access {
         /// A session ends after this time without a request.
         session_idle: Length = "8h",
@@ -189,6 +189,8 @@ sections! {
         address_failures: u32 = "50",
         /// After this time without a failure the count starts anew.
         throttle_window: Length = "15m",
+        /// A folder of Cedar policies (`*.cedar`) that forbid more than the roles do, read at the start. None when empty.
+        policies: PathBuf = "",
     }
     /// Scheduled work.
     jobs: Jobs {

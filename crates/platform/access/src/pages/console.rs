@@ -251,11 +251,7 @@ async fn users_page(visit: &Visit<'_>, refused: Refused<'_>) -> Response {
         let roles: Vec<_> = Role::ALL
             .iter()
             .rev()
-            .filter(|role| {
-                Action::ALL
-                    .iter()
-                    .all(|a| !role.allows(*a) || visit.by.may(*a))
-            })
+            .filter(|role| visit.by.may_give(**role))
             .map(|role| (role.as_str(), role.as_str()))
             .collect();
         let form = Form::new("/console/access/users", visit.csrf(), "Invite user")

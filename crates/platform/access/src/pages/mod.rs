@@ -1,7 +1,8 @@
-//! Pages: sign-in, welcome, and the console's tenants, users and keys.
+//! Pages: sign-in, welcome, and the console's tenants, users, keys and permissions.
 
 mod console;
 mod entrance;
+mod matrix;
 
 use std::sync::Arc;
 
@@ -26,10 +27,11 @@ pub struct AccessPages {
     nav: Arc<Nav>,
 }
 
-const TABS: [(&str, &str); 3] = [
+const TABS: [(&str, &str); 4] = [
     ("Tenants", "/console/access/tenants"),
     ("Users", "/console/access/users"),
     ("API keys", "/console/access/keys"),
+    ("Permissions", "/console/access/matrix"),
 ];
 
 /// The pages, to be merged into the server's router; [`crate::http::authenticate`] must be layered
@@ -59,6 +61,7 @@ pub fn router(access: AccessService, nav: Arc<Nav>) -> Router {
             "/console/access/keys/{key}/revoke",
             post(console::revoke_key),
         )
+        .route("/console/access/matrix", get(matrix::matrix))
         .with_state(AccessPages { access, nav })
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{AccessService, Change, Idempotency, ListFilter, Result, json, line, page};
 use crate::error::AccessError;
 use crate::model::{ApiKey, KeyId, NewKey, TenantState};
+use crate::policy::Who;
 use crate::principal::{Principal, PrincipalKind};
 use crate::role::{Action, Scopes};
 use crate::secret::{self, KeyForm};
@@ -52,11 +53,10 @@ impl AccessService {
         by.require(Action::AccessAdmin)?;
         let request = Idempotency::new(request, "key", &new)?;
         let scopes = Scopes::parse(new.scopes.iter().map(String::as_str))?;
-        for action in Action::ALL {
-            if scopes.allows(*action) {
-                by.require(*action)?;
-            }
-        }
+        let who = Who::Key {
+            all_tenants: new.tenant.is_none(),
+        };
+        by.require_no_less(who, Some(&scopes))?;
         let now = self.now();
         let expires_at = new.expires_at.as_deref().map(expiry).transpose()?;
         if expires_at.is_some_and(|at| at <= now) {
@@ -249,6 +249,7 @@ impl AccessService {
             roles: Vec::new(),
             tenants: key.tenant_id.map_or(TenantScope::All, TenantScope::One),
             scopes: Some(key.scopes),
+            policies: self.policies.clone(),
         })
     }
 

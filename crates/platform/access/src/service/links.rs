@@ -43,11 +43,7 @@ impl AccessService {
         by.require(Action::AccessAdmin)?;
         let user = self.user_in(by.tenants, text).await?;
         // Whoever sets a user's password can act as that user.
-        for action in Action::ALL {
-            if user.roles.iter().any(|role| role.allows(*action)) {
-                by.require(*action)?;
-            }
-        }
+        by.require_no_less(users::who(&user.roles, user.tenant_id.is_none()), None)?;
         if user.state == UserState::Disabled {
             return Err(AccessError::Conflict(format!(
                 "{} is disabled; enable the user first",
@@ -155,7 +151,7 @@ impl AccessService {
                     created_at: now,
                     last_login_at: None,
                 };
-                let by = users::principal(&user);
+                let by = users::principal(&user, &self.policies);
                 self.insert_user(&mut tx, &by, &user, Some(hashed)).await?;
                 user
             }
@@ -180,7 +176,7 @@ impl AccessService {
                     before: super::json(&before),
                     after: super::json(&after),
                 };
-                self.record(&mut tx, &users::principal(&after), change)
+                self.record(&mut tx, &users::principal(&after, &self.policies), change)
                     .await?;
                 after
             }

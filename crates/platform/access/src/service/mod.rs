@@ -2,6 +2,7 @@
 
 mod keys;
 mod links;
+mod policies;
 mod sessions;
 mod tenants;
 mod throttle;
@@ -20,6 +21,7 @@ use crate::audit::{Actor, Audit, AuditAction};
 use crate::directory::TenantDirectory;
 use crate::error::AccessError;
 use crate::model::KeyId;
+use crate::policy::Policies;
 use crate::principal::Principal;
 
 pub use keys::CreatedKey;
@@ -124,6 +126,7 @@ pub struct AccessService {
     directory: TenantDirectory,
     used: Arc<Mutex<HashMap<KeyId, UnixMicros>>>,
     guards: crate::guard::Shared,
+    pub(crate) policies: Policies,
 }
 
 impl AccessService {
@@ -143,7 +146,20 @@ impl AccessService {
             directory: TenantDirectory::default(),
             used: Arc::default(),
             guards: Arc::default(),
+            policies: Policies::built_in(),
         }
+    }
+
+    /// With what the installation forbids beyond the roles.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// Who may do what.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     pub(crate) fn guards(&self) -> &crate::guard::Guards {
@@ -181,6 +197,7 @@ impl AccessService {
     /// # Errors
     /// What the store said.
     pub async fn housekeeping(&self) -> Result<Housekeeping> {
+        self.record_refusals().await?;
         let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(|e| e.into_inner()));
         let now = self.now();
         let mut tx = self.store.begin().await?;

@@ -113,7 +113,7 @@ impl AccessService {
         store::insert_session(&mut tx, &session, secret::hash(&token)).await?;
         store::note_login(&mut tx, user.id, now).await?;
         user.last_login_at = Some(now);
-        let by = users::principal(&user);
+        let by = users::principal(&user, &self.policies);
         let change = Change {
             action: "access.session.start",
             tenant: user.tenant_id,
@@ -159,7 +159,7 @@ impl AccessService {
             store::touch_session(&self.store, session.id, now).await?;
             session.seen_at = now;
         }
-        Ok((users::principal(&user), session))
+        Ok((users::principal(&user, &self.policies), session))
     }
 
     fn user_id(by: &Principal) -> Result<UserId> {

@@ -6,12 +6,13 @@ use sealwright_store::Tx;
 use super::{AccessService, Change, Idempotency, ListFilter, Result, json, line, page, taken};
 use crate::error::AccessError;
 use crate::model::{NewUser, User, UserChange, UserId, UserState};
+use crate::policy::{Policies, Who};
 use crate::principal::{Principal, PrincipalKind};
 use crate::role::{Action, Role};
 use crate::{password, store};
 
 /// What a user may do, as a principal.
-pub(crate) fn principal(user: &User) -> Principal {
+pub(crate) fn principal(user: &User, policies: &Policies) -> Principal {
     Principal {
         kind: PrincipalKind::User,
         id: user.id.to_string(),
@@ -19,6 +20,15 @@ pub(crate) fn principal(user: &User) -> Principal {
         roles: user.roles.clone(),
         tenants: AccessService::scope_of(user),
         scopes: None,
+        policies: policies.clone(),
+    }
+}
+
+/// As policies see a user with these roles.
+pub(crate) fn who(roles: &[Role], all_tenants: bool) -> Who {
+    Who::User {
+        roles: roles.iter().collect(),
+        all_tenants,
     }
 }
 
@@ -41,19 +51,14 @@ pub(crate) fn email(text: &str) -> Result<String> {
 }
 
 /// Nobody gives a role that includes more than they may do themselves.
-fn may_give(by: &Principal, roles: &[Role]) -> Result<()> {
+fn may_give(by: &Principal, roles: &[Role], all_tenants: bool) -> Result<()> {
     if roles.is_empty() {
         return Err(AccessError::Invalid {
             field: "roles",
             detail: "must name at least one of owner, admin, operator, auditor, member".to_owned(),
         });
     }
-    for action in Action::ALL {
-        if roles.iter().any(|role| role.allows(*action)) {
-            by.require(*action)?;
-        }
-    }
-    Ok(())
+    Ok(by.require_no_less(who(roles, all_tenants), None)?)
 }
 
 fn tidy(mut roles: Vec<Role>) -> Vec<Role> {
@@ -81,7 +86,7 @@ impl AccessService {
     ) -> Result<(User, bool)> {
         by.require(Action::AccessAdmin)?;
         let roles = tidy(new.roles);
-        may_give(by, &roles)?;
+        may_give(by, &roles, new.tenant.is_none())?;
         let email = email(&new.email)?;
         let named = (&email, &new.name, &new.tenant, &roles);
         let request = Idempotency::new(request, "user", &named)?;
@@ -216,7 +221,7 @@ impl AccessService {
             after.name = line("name", &name, 200)?;
         }
         if let Some(roles) = change.roles {
-            may_give(by, &roles)?;
+            may_give(by, &roles, before.tenant_id.is_none())?;
             after.roles = tidy(roles);
             if after.tenant_id.is_some() && after.roles.contains(&Role::Owner) {
                 return Err(AccessError::Invalid {

@@ -123,3 +123,33 @@ async fn tenants_users_and_links() {
         assert!(out.contains("disabled"), "{out}");
     }
 }
+
+#[tokio::test]
+async fn the_matrix_is_a_table_or_json() {
+    let text = "@id(\"no-erasure\") forbid(principal is Key, action == Action::\"lake:erase\", resource)\n\
+                when { !principal.all_tenants };";
+    let own = sealwright_access::Policies::from_texts([("own.cedar", text.as_bytes())]).unwrap();
+    for mut world in worlds().await {
+        world.access = world.access.with_policies(own.clone());
+        let (out, _, error) = call(&world, false, "matrix").await;
+        assert_eq!(error, None);
+        insta::assert_snapshot!("matrix", out);
+        let (out, _, _) = call(&world, true, "matrix").await;
+        let made: Value = serde_json::from_str(&out).unwrap();
+        let items = made["items"].as_array().unwrap();
+        assert_eq!(items.len(), sealwright_access::Action::ALL.len() * 3 * 6);
+        let refused: Vec<_> = items
+            .iter()
+            .filter(|item| !item["policy"].is_null())
+            .collect();
+        assert_eq!(refused.len(), 1);
+        assert_eq!(
+            refused[0],
+            &serde_json::json!({
+                "action": "lake:erase", "who": "key", "reach": "own-tenant",
+                "allowed": false, "policy": "no-erasure",
+            })
+        );
+        assert_eq!(made["policies"][0]["line"], 1);
+    }
+}

@@ -4,6 +4,7 @@ mod guard;
 mod http;
 mod keys;
 mod pages;
+mod policies;
 mod sessions;
 mod support;
 mod tenants_users;

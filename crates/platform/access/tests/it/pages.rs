@@ -10,20 +10,20 @@ use tower::ServiceExt as _;
 
 use crate::support::{PASSWORD, World, worlds};
 
-struct Answer {
-    status: StatusCode,
-    to: String,
-    cookie: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) to: String,
+    pub(crate) cookie: String,
+    pub(crate) body: String,
 }
 
-struct Browser {
+pub(crate) struct Browser {
     app: Router,
     cookie: String,
 }
 
 impl Browser {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let app = pages::router(world.access.clone(), Arc::new(Nav::new()))
             .layer(from_fn_with_state(world.access.clone(), http::authenticate));
         Self {
@@ -32,7 +32,7 @@ impl Browser {
         }
     }
 
-    async fn go(&mut self, method: &str, path: &str, form: &str) -> Answer {
+    pub(crate) async fn go(&mut self, method: &str, path: &str, form: &str) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(path)

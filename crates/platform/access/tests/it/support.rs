@@ -77,6 +77,7 @@ impl World {
             roles: user.roles,
             tenants: sealwright_core::TenantScope::All,
             scopes: None,
+            policies: Default::default(),
         }
     }
 }

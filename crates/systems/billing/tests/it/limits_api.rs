@@ -32,6 +32,7 @@ fn api(office: &Office, role: Role, tenants: TenantScope) -> Router {
         roles: vec![role],
         tenants,
         scopes: None,
+        policies: Default::default(),
     };
     let (router, _) = router().with_state(state).split_for_parts();
     router.layer(Extension(by))

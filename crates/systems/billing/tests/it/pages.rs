@@ -19,6 +19,7 @@ fn person(role: Role, tenants: TenantScope) -> Principal {
         roles: vec![role],
         tenants,
         scopes: None,
+        policies: Default::default(),
     }
 }
 

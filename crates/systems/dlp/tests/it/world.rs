@@ -90,6 +90,7 @@ pub(crate) fn person(role: Role, tenants: TenantScope) -> Principal {
         roles: vec![role],
         tenants,
         scopes: None,
+        policies: Default::default(),
     }
 }
 

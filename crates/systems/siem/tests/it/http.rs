@@ -22,6 +22,7 @@ fn owner(tenants: TenantScope) -> Principal {
         roles: vec![Role::Owner],
         tenants,
         scopes: None,
+        policies: Default::default(),
     }
 }
 
