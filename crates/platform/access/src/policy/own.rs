@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use cedar_policy::{Effect, PolicySet, ValidationMode, Validator};
+use cedar_policy::{Effect, PolicySet, ValidationError, ValidationMode, Validator};
 use miette::Diagnostic;
 use serde::Serialize;
 
 use super::engine::Engine;
 use super::scan;
+use crate::role::Action;
 
 /// The most bytes of a file.
 const LARGEST_FILE: u64 = 64 * 1024;
@@ -249,7 +250,7 @@ fn validate(set: &PolicySet, engine: &Engine, found: &[Found<'_>]) -> Result<(),
     };
     let errors = result.validation_errors().map(|error| {
         let place = offset(error).unwrap_or_else(|| start(error.policy_id()));
-        (place, told(error))
+        (place, corrected(error))
     });
     let warnings = result.validation_warnings().map(|warning| {
         let place = offset(warning).unwrap_or_else(|| start(warning.policy_id()));
@@ -260,6 +261,20 @@ fn validate(set: &PolicySet, engine: &Engine, found: &[Found<'_>]) -> Result<(),
         Some(first) => Err(first),
         None => Ok(()),
     }
+}
+
+/// What a validation error says. Of action names that are as near as each other Cedar proposes any; here it is always
+/// the same.
+fn corrected(error: &ValidationError) -> String {
+    let ValidationError::UnrecognizedActionId(unknown) = error else {
+        return told(error);
+    };
+    let text = unknown.to_string();
+    let asked = text.split('"').nth(1).unwrap_or_default();
+    let distance = |action: &&Action| strsim::damerau_levenshtein(asked, action.as_str());
+    let nearest = Action::ALL.iter().min_by_key(distance);
+    let nearest = nearest.map_or("", |action| action.as_str());
+    format!("unrecognized action `Action::\"{asked}\"` (did you mean `Action::\"{nearest}\"`?)")
 }
 
 /// Where a diagnostic points to, in bytes.
