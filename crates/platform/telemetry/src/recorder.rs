@@ -2,15 +2,22 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
 use crate::logs::TelemetryError;
-use crate::metrics_list::{METRICS, MetricDoc};
+use crate::metrics_list::{METRICS, MetricDoc, MetricKind};
 
 /// Seconds: from half a millisecond (a page from memory) to ten minutes (a long job).
 const BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0, 300.0, 600.0,
+];
+
+/// Numbers of things: from one to as many as one commit takes.
+const COUNTS: &[f64] = &[
+    1.0, 10.0, 100.0, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.0,
 ];
 
 /// What `/metrics` shows. Cheap to clone.
@@ -24,7 +31,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Makes the recorder of this process and describes the platform's metrics.
+    /// Makes the recorder of this process and describes the metrics.
     ///
     /// # Errors
     /// [`TelemetryError::Recorder`] when the process has one already.
@@ -42,10 +49,17 @@ impl Metrics {
     /// # Errors
     /// When the buckets are empty, which they are not.
     pub fn recorder() -> Result<(PrometheusRecorder, Self), TelemetryError> {
-        let recorder = PrometheusBuilder::new()
+        let empty = |error: BuildError| TelemetryError::Recorder(error.to_string());
+        let mut builder = PrometheusBuilder::new()
             .set_buckets(BUCKETS)
-            .map_err(|error| TelemetryError::Recorder(error.to_string()))?
-            .build_recorder();
+            .map_err(empty)?;
+        for doc in METRICS.iter().filter(|doc| doc.kind == MetricKind::Counts) {
+            let name = Matcher::Full(doc.name.to_owned());
+            builder = builder
+                .set_buckets_for_metric(name, COUNTS)
+                .map_err(empty)?;
+        }
+        let recorder = builder.build_recorder();
         let handle = recorder.handle();
         Ok((recorder, Self(handle)))
     }

@@ -72,29 +72,43 @@ fn closed(rest: &str) -> &str {
     rest
 }
 
-/// What the platform's list describes is recorded, as the kind that the list says.
+/// What is recorded is described in the list of all metrics, as the kind that it is; and nothing else is.
 pub(super) fn described(root: &Path, metrics: &Metrics, findings: &mut Findings) -> Result<()> {
     let name = "crates/platform/telemetry/src/metrics_list.rs";
     let list = std::fs::read_to_string(root.join(name))?;
-    for entry in list.split("doc(").skip(1) {
-        let (Some(metric), Some((_, kind))) =
-            (entry.split('"').nth(1), entry.split_once("MetricKind::"))
-        else {
-            continue;
-        };
-        if !metric.starts_with("sealwright_") {
-            continue;
-        }
-        let kind: String = kind.chars().take_while(|c| is_word(*c)).collect();
-        let recorded = metrics.get(metric).map(|found| found.kind.as_str());
-        if recorded != Some(kind.to_ascii_lowercase().as_str()) {
+    let listed = listed(&list);
+    for (metric, kind) in &listed {
+        let recorded = metrics.get(*metric).map(|found| found.kind.as_str());
+        if recorded != Some(*kind) {
             findings.push(format!(
                 "{name}: describes `{metric}` as {kind}; the sources record it as {}",
                 recorded.unwrap_or("nothing")
             ));
         }
     }
+    for metric in metrics.keys().filter(|m| m.starts_with("sealwright_")) {
+        if !listed.contains_key(metric.as_str()) {
+            findings.push(format!("{name}: does not describe `{metric}`"));
+        }
+    }
     Ok(())
+}
+
+/// Names of the list and how the sources record what it describes.
+fn listed(list: &str) -> BTreeMap<&str, &'static str> {
+    let entries = list.split("doc(").skip(1);
+    let found = entries.filter_map(|entry| {
+        let name = entry.split('"').nth(1)?;
+        let kind = entry.split(',').nth(1)?.trim();
+        let kind = match kind {
+            "Counter" => "counter",
+            "Gauge" => "gauge",
+            "Histogram" | "Counts" => "histogram",
+            _ => return None,
+        };
+        name.starts_with("sealwright_").then_some((name, kind))
+    });
+    found.collect()
 }
 
 /// Alerts and their tests, one after the other: each with the labels of the metrics that it asks for.
