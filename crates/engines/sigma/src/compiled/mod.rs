@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
-use crate::flat::{FieldId, FieldTable, Flat};
+pub use crate::flat::FieldId;
+use crate::flat::{FieldTable, Flat};
 use crate::logsource::{self, EventSource};
 use crate::model::{Rule, each_item};
 use crate::scan::EventError;

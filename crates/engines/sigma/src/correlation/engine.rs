@@ -9,7 +9,9 @@
 //! either, and cannot move the frontier. The same event offered twice counts once as long as it
 //! waits.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -155,7 +157,7 @@ struct Def {
 pub struct Engine {
     defs: Vec<Def>,
     /// For each rule, the correlations it is part of: (correlation, position).
-    by_rule: BTreeMap<usize, Vec<(u16, u16)>>,
+    by_rule: BTreeMap<usize, Arc<[(u16, u16)]>>,
     pub(crate) settings: Settings,
     pub(crate) sources: BTreeMap<Box<str>, SourceState>,
     pub(crate) frontier: i64,
@@ -231,7 +233,7 @@ impl Engine {
         }
         Ok(Self {
             defs,
-            by_rule,
+            by_rule: by_rule.into_iter().map(|(r, u)| (r, u.into())).collect(),
             settings,
             sources: BTreeMap::new(),
             frontier: i64::MIN,
@@ -252,13 +254,22 @@ impl Engine {
             for rule in &c.rules {
                 out.extend(c.group_by.iter().map(|g| alias(c, g, rule)));
             }
-            out.extend(c.fields.iter().cloned());
-            if let CorrelationKind::ImpossibleTravel(t) = &c.kind {
-                out.extend([t.latitude.clone(), t.longitude.clone()]);
-                out.extend(t.radius.iter().chain(&t.device).cloned());
-            }
+            out.extend(measured(c).cloned());
         }
         out.into_iter().collect()
+    }
+
+    /// Names of the fields that [`Engine::observe`] may ask for when this rule matches.
+    pub fn fields_of(&self, rule: usize) -> BTreeSet<&str> {
+        let uses = self.by_rule.get(&rule).into_iter().flat_map(|u| u.iter());
+        uses.filter_map(|(def, input)| Some((self.defs.get(usize::from(*def))?, input)))
+            .flat_map(|(d, input)| {
+                let group = d.group_fields.get(usize::from(*input));
+                let group = group.into_iter().flatten();
+                group.chain(measured(&d.correlation)).chain(&d.carry)
+            })
+            .map(String::as_str)
+            .collect()
     }
 
     /// Whether a rule is part of a correlation.
@@ -287,36 +298,37 @@ impl Engine {
             return Taken::Late;
         }
         for rule in matched {
-            let Some(uses) = self.by_rule.get(rule).cloned() else {
+            let Some(uses) = self.by_rule.get(rule).map(Arc::clone) else {
                 continue;
             };
-            for (def, input) in uses {
-                self.enqueue(def, input, arrival.time, arrival.id, &mut field);
+            for (def, input) in uses.iter() {
+                self.enqueue(*def, *input, arrival.time, arrival.id, &mut field);
             }
         }
         Taken::InTime
     }
 
     fn mark(&mut self, arrival: &Arrival<'_>) {
-        let name = if self.sources.contains_key(arrival.source)
-            || self.sources.len() < self.settings.max_sources
-        {
+        let mark = |s: &mut SourceState| {
+            s.latest = s.latest.max(arrival.time);
+            s.heard = s.heard.max(arrival.now);
+        };
+        if let Some(s) = self.sources.get_mut(arrival.source) {
+            return mark(s);
+        }
+        let name = if self.sources.len() < self.settings.max_sources {
             arrival.source
         } else {
             ""
         };
-        if let Some(s) = self.sources.get_mut(name) {
-            s.latest = s.latest.max(arrival.time);
-            s.heard = s.heard.max(arrival.now);
-        } else {
-            self.sources.insert(
-                name.into(),
-                SourceState {
-                    latest: arrival.time,
-                    heard: arrival.now,
-                },
-            );
-        }
+        let fresh = SourceState {
+            latest: arrival.time,
+            heard: arrival.now,
+        };
+        self.sources
+            .entry(name.into())
+            .and_modify(mark)
+            .or_insert(fresh);
     }
 
     fn enqueue(
@@ -452,11 +464,10 @@ impl Engine {
         let caps = Caps {
             entries: self.settings.max_entries,
         };
-        let fresh = !self.groups.contains_key(&key);
-        let group = self
-            .groups
-            .entry(key.clone())
-            .or_insert_with(|| Group::new(c, order.time));
+        let (fresh, group) = match self.groups.entry(key.clone()) {
+            Entry::Vacant(place) => (true, place.insert(Group::new(c, order.time))),
+            Entry::Occupied(place) => (false, place.into_mut()),
+        };
         let seen = Seen {
             time: order.time,
             id: order.id,
@@ -611,6 +622,19 @@ fn push_parent(defs: &mut [Def], below: usize, parent: (u16, u16), carry: &[Stri
             d.carry.push(name.clone());
         }
     }
+}
+
+/// Names of the fields that a correlation measures.
+fn measured(c: &Correlation) -> impl Iterator<Item = &String> {
+    let travel = match &c.kind {
+        CorrelationKind::ImpossibleTravel(t) => Some(t),
+        _ => None,
+    };
+    let places = travel.into_iter().flat_map(|t| {
+        let places = [&t.latitude, &t.longitude].into_iter();
+        places.chain(&t.radius).chain(&t.device)
+    });
+    c.fields.iter().chain(places)
 }
 
 fn alias(c: &Correlation, group: &str, rule: &str) -> String {

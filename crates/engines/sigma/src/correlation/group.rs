@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::recent::Recent;
 use super::{Correlation, CorrelationKind, Travel};
 use crate::model::Condition;
 
@@ -103,7 +104,7 @@ enum Body {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Known {
     since: i64,
-    values: Vec<(Box<str>, i64)>,
+    values: Recent,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,7 +172,7 @@ impl Group {
             K::TemporalOrdered => Body::Chains(vec![Vec::new(); c.rules.len()]),
             K::FirstSeen { .. } => Body::Known(Box::new(Known {
                 since: time,
-                values: Vec::new(),
+                values: Recent::default(),
             })),
             K::Dormant => Body::Last(EventId::default()),
             K::Changes => Body::Changes(Box::default()),
@@ -264,16 +265,21 @@ impl Group {
                     list.remove(0);
                 }
                 let n = real(list.len());
-                let all: Vec<At> = list.iter().map(|(_, t, i)| (*t, *i)).collect();
                 let holds = c.within(n);
-                self.edge(holds, s.time, c.timespan)
-                    .then(|| fired(s.time, all, n))
+                if !self.edge(holds, s.time, c.timespan) {
+                    return None;
+                }
+                let Body::Values(list) = &self.body else {
+                    return None;
+                };
+                let all = list.iter().map(|(_, t, i)| (*t, *i)).collect();
+                Some(fired(s.time, all, n))
             }
             Body::Numbers(list) => {
                 let Payload::Number(value) = s.payload else {
                     return None;
                 };
-                list.retain(|(t, _, _)| *t >= from);
+                list.drain(..list.partition_point(|(t, _, _)| *t < from));
                 list.push((s.time, s.id, *value));
                 if list.len() > caps.entries {
                     list.remove(0);
@@ -281,10 +287,15 @@ impl Group {
                 }
                 let numbers: Vec<f64> = list.iter().map(|n| n.2).collect();
                 let m = measure(&c.kind, &numbers);
-                let all: Vec<At> = list.iter().map(|(t, i, _)| (*t, *i)).collect();
                 let holds = c.within(m);
-                self.edge(holds, s.time, c.timespan)
-                    .then(|| fired(s.time, all, m))
+                if !self.edge(holds, s.time, c.timespan) {
+                    return None;
+                }
+                let Body::Numbers(list) = &self.body else {
+                    return None;
+                };
+                let all = list.iter().map(|(t, i, _)| (*t, *i)).collect();
+                Some(fired(s.time, all, m))
             }
             Body::Window(w) => {
                 if w.count == 0 {
@@ -372,16 +383,16 @@ impl Group {
                     return None;
                 };
                 let Known { since, values } = &mut **known;
-                values.retain(|(_, t)| *t >= from);
-                if let Some(v) = values.iter_mut().find(|(v, _)| v == value) {
-                    v.1 = s.time;
-                    return None;
-                }
-                if values.len() >= caps.entries {
-                    values.remove(0);
+                values.forget(from);
+                let known = values.contains(value);
+                if !known && values.len() >= caps.entries {
+                    values.drop_oldest();
                     effects.truncated += 1;
                 }
-                values.push((value.clone(), s.time));
+                values.see(value, s.time);
+                if known {
+                    return None;
+                }
                 let n = real(values.len());
                 (s.time.saturating_sub(*since) >= *learn)
                     .then(|| fired(s.time, vec![(s.time, s.id)], n))
@@ -507,7 +518,8 @@ impl Buckets {
         };
         let bucket = s.time.div_euclid(c.timespan);
         let back = (*history / c.timespan).max(1);
-        self.list.retain(|(b, _)| *b >= bucket - back);
+        let over = self.list.partition_point(|(b, _)| *b < bucket - back);
+        self.list.drain(..over);
         match self.list.last_mut() {
             Some((b, m)) if *b == bucket => *m += amount,
             _ => {
@@ -522,9 +534,11 @@ impl Buckets {
             return None;
         }
         let (last, before) = self.list.split_last()?;
+        if last.1 < *minimum {
+            return None;
+        }
         let mean = before.iter().map(|(_, m)| m).sum::<f64>() / real_i64(back);
-        (last.1 >= *minimum && last.1 >= factor * mean)
-            .then(|| fired(s.time, self.events.clone(), last.1))
+        (last.1 >= factor * mean).then(|| fired(s.time, self.events.clone(), last.1))
     }
 }
 

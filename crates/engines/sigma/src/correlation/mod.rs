@@ -2,6 +2,7 @@
 
 pub mod engine;
 mod group;
+mod recent;
 mod state;
 
 pub use group::EventId;

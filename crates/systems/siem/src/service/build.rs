@@ -21,7 +21,7 @@ use super::ruleset::{Active, Ruleset, condition};
 use crate::model::{AlertEvent, Entity, Matched, Window};
 
 /// Events of one window that an alert keeps: the last ones.
-const MOST_WINDOW: usize = 100;
+pub(super) const MOST_WINDOW: usize = 100;
 /// Events of one key and batch that an alert keeps.
 const MOST_BATCH: usize = 100;
 /// Lines of what matched.
@@ -126,12 +126,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         let entities = fields::entities(&seen.fields);
-        // The first entity is what the match is about; a second match about it is the same alert.
-        let about = entities.first().map_or_else(
-            || seen.event.source.clone(),
-            |e| format!("{} {}", e.kind, e.value),
-        );
-        let key = format!("{} {about}", active.reference.id);
+        let key = rule_key(&active, &fields::about(&seen.fields, &seen.event));
         let event = alert_event(&seen);
         let matched = self.why(rule, &seen);
         let at = seen.event.time;
@@ -179,8 +174,7 @@ impl<'a> Builder<'a> {
         let matched = last
             .map(|seen| self.why_correlated(index, &seen))
             .unwrap_or_default();
-        let group: Vec<&str> = fired.group.iter().map(|(_, v)| v.as_str()).collect();
-        let key = format!("{} {}", active.reference.id, group.join(" "));
+        let key = correlation_key(&active, fired);
         self.merge(Match {
             tenant: self.tenant,
             rule: active,
@@ -280,6 +274,17 @@ impl<'a> Builder<'a> {
             })
             .unwrap_or_default()
     }
+}
+
+/// The key of a rule's alert: a second match about the same is the same alert.
+pub(super) fn rule_key(rule: &Active, about: &str) -> String {
+    format!("{} {about}", rule.reference.id)
+}
+
+/// The key of a correlation's alert.
+pub(super) fn correlation_key(correlation: &Active, fired: &Fired) -> String {
+    let group: Vec<&str> = fired.group.iter().map(|(_, v)| v.as_str()).collect();
+    format!("{} {}", correlation.reference.id, group.join(" "))
 }
 
 /// The leaves that hold and count.

@@ -9,7 +9,7 @@
 //! Its state is a snapshot of the correlation engine and the [`Step`]s since: taken up in this order,
 //! they give the same state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sealwright_core::clock::SECOND;
@@ -137,7 +137,8 @@ pub struct Detector {
     /// The latest time at which an event was received.
     clock: i64,
     marks: BTreeMap<String, (i64, i64)>,
-    journal: Vec<Step>,
+    /// `None` when nobody asks for it.
+    journal: Option<Vec<Step>>,
 }
 
 impl std::fmt::Debug for Detector {
@@ -184,8 +185,20 @@ impl Detector {
             engine,
             clock: i64::MIN,
             marks: BTreeMap::new(),
-            journal: Vec::new(),
+            journal: Some(Vec::new()),
         })
+    }
+
+    /// The same without a journal, for a state that is not kept.
+    #[must_use]
+    pub fn without_journal(mut self) -> Self {
+        self.journal = None;
+        self
+    }
+
+    /// Names of the fields that correlations may ask for when this rule matches.
+    pub fn fields_of(&self, rule: usize) -> BTreeSet<&str> {
+        self.engine.fields_of(rule)
     }
 
     /// The rules.
@@ -209,28 +222,41 @@ impl Detector {
             .matches_at(event.json, Some(event.time.0))
             .map_err(|error| error.to_string())?
             .to_vec();
-        Ok(self.take(matcher, event, matched, out))
+        let set = Arc::clone(&self.ruleset.set);
+        let field = |name: &str| {
+            set.field(name)
+                .map(|field| matcher.texts(event.json, field))
+                .unwrap_or_default()
+        };
+        Ok(self.take(event, &matched, field, out))
     }
 
-    /// Takes an event that is known to match no rule; its fields are not looked at.
-    pub fn pass_by(
+    /// Takes an event of which it is known which rules match it; `field` gives the texts of a field, of those that
+    /// [`Detector::fields_of`] names for one of them.
+    pub fn offer_matched(
         &mut self,
-        matcher: &mut Matcher,
         event: &Observed<'_>,
+        matched: &[usize],
+        field: impl FnMut(&str) -> Vec<String>,
         out: &mut Vec<Finding>,
     ) -> Offered {
         self.receive(event.received.0, out);
-        self.take(matcher, event, Vec::new(), out)
+        self.take(event, matched, field, out)
+    }
+
+    /// An event that cannot be read: it has no effect but on the clock.
+    pub fn refuse(&mut self, event: &Observed<'_>, out: &mut Vec<Finding>) {
+        self.receive(event.received.0, out);
     }
 
     fn take(
         &mut self,
-        matcher: &mut Matcher,
         event: &Observed<'_>,
-        matched: Vec<usize>,
+        matched: &[usize],
+        mut field: impl FnMut(&str) -> Vec<String>,
         out: &mut Vec<Finding>,
     ) -> Offered {
-        for rule in &matched {
+        for rule in matched {
             if self.ruleset.rules.get(*rule).is_some_and(|r| r.raises) {
                 out.push(Finding::Rule {
                     rule: *rule,
@@ -238,43 +264,40 @@ impl Detector {
                 });
             }
         }
-        let used: Vec<usize> = matched
-            .into_iter()
-            .filter(|rule| self.engine.uses(*rule))
-            .collect();
+        let mut used = matched.to_vec();
+        used.retain(|rule| self.engine.uses(*rule));
         let arrival = Arrival {
             source: event.source,
             time: event.time.0,
             id: EventId(0, event.offset),
             now: Some(self.clock),
         };
-        let set = Arc::clone(&self.ruleset.set);
         let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let taken = self.engine.observe(&arrival, &used, |name| {
             if let Some(known) = asked.get(name) {
                 return known.clone();
             }
-            let values = set
-                .field(name)
-                .map(|field| matcher.texts(event.json, field))
-                .unwrap_or_default();
+            let values = field(name);
             asked.insert(name.to_owned(), values.clone());
             values
         });
-        if taken != Taken::Future {
+        let correlated = !used.is_empty();
+        if self.journal.is_some() && taken != Taken::Future {
             let mark = self
                 .marks
                 .entry(event.source.to_owned())
                 .or_insert((event.time.0, self.clock));
             *mark = (mark.0.max(event.time.0), mark.1.max(self.clock));
         }
-        let correlated = !used.is_empty();
-        if taken == Taken::InTime && correlated {
+        if let Some(journal) = &mut self.journal
+            && taken == Taken::InTime
+            && correlated
+        {
             let rules = used
                 .iter()
                 .filter_map(|r| Some(self.ruleset.rules.get(*r)?.reference.id.clone()))
                 .collect();
-            self.journal.push(Step::Match {
+            journal.push(Step::Match {
                 source: event.source.to_owned(),
                 time: event.time.0,
                 received: self.clock,
@@ -293,7 +316,9 @@ impl Detector {
         if self.clock == i64::MIN || second > self.clock.div_euclid(SECOND) {
             self.flush();
             let fired = self.pass(second.saturating_mul(SECOND));
-            self.journal.push(Step::Tick(second.saturating_mul(SECOND)));
+            if let Some(journal) = &mut self.journal {
+                journal.push(Step::Tick(second.saturating_mul(SECOND)));
+            }
             out.extend(fired.into_iter().map(Finding::Correlation));
         }
         self.clock = received;
@@ -320,19 +345,24 @@ impl Detector {
     }
 
     fn flush(&mut self) {
-        if !self.marks.is_empty() {
+        if let Some(journal) = &mut self.journal
+            && !self.marks.is_empty()
+        {
             let marks = std::mem::take(&mut self.marks)
                 .into_iter()
                 .map(|(source, (time, heard))| (source, time, heard))
                 .collect();
-            self.journal.push(Step::Marks(marks));
+            journal.push(Step::Marks(marks));
         }
     }
 
     /// The steps since the last call.
     pub fn take_journal(&mut self) -> Vec<Step> {
         self.flush();
-        std::mem::take(&mut self.journal)
+        self.journal
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The latest time at which an event was received; `None` before the first.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use sealwright_events::StoredEvent;
 use sealwright_sigma::value;
 use serde_json::Value;
 
@@ -99,6 +100,13 @@ pub fn entities(event: &Value) -> Vec<Entity> {
             })
         })
         .collect()
+}
+
+/// What a match of a rule is about: the first entity, or else where the event came from.
+pub fn about(event: &Value, stored: &StoredEvent) -> String {
+    let mut named = ENTITIES.iter();
+    let first = named.find_map(|(kind, names)| Some(format!("{kind} {}", first(event, names)?)));
+    first.unwrap_or_else(|| stored.source.clone())
 }
 
 /// The entity that a field of a group names, if it names one.
