@@ -28,6 +28,7 @@ const FIXED = [
   "/console/dlp/holds", "/console/dlp/quarantine", "/console/dlp/treatments", "/console/dlp/retention",
   "/console/dlp/policies", "/console/dlp/detectors?class=financial",
   "/console/access/tenants", "/console/access/users", "/console/access/keys", "/console/access/matrix",
+  "/console/access/passkeys",
   "/console/jobs", "/console/jobs/runs", "/console/jobs/runs?state=failed",
   "/console/notify/deliveries", "/console/notify/channels", "/console/notify/channels?kind=email",
   "/console/notify/rules", "/console/prometheus/sources",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{call, exists, program, root, target};
+use crate::process::{call, cargo, exists, program, root, target};
 use crate::setup;
 
 #[derive(clap::Args)]
@@ -44,7 +44,41 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return check(base, None, &out);
     }
     let demo = Demo::start()?;
-    check(&demo.base, Some(&demo.link), &out)
+    check(&demo.base, Some(&demo.link), &out)?;
+    drop(demo);
+    passkeys(&out)
+}
+
+/// Passkeys need a domain: an example serves the pages of access on `localhost`.
+fn passkeys(out: &std::path::Path) -> Result<()> {
+    // Of the whole workspace, so that nothing is built with other features than before.
+    call(cargo().args(["build", "--workspace", "--example", "access_console"]))?;
+    let child = Command::new(target().join("debug/examples/access_console"))
+        .arg("0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("could not start the example")?;
+    let mut running = Running(child);
+    let stdout = running.0.stdout.take();
+    let stdout = stdout.context("the example has no standard output")?;
+    let mut link = String::new();
+    BufReader::new(stdout).read_line(&mut link)?;
+    let mut command = Command::new("node");
+    command
+        .arg(root().join("tests/browser/passkeys.mjs"))
+        .args(["--link", link.trim(), "--out"])
+        .arg(out.join("passkeys"));
+    call(&mut command)
+}
+
+/// A program that ends when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn check(base: &str, link: Option<&str>, out: &std::path::Path) -> Result<()> {

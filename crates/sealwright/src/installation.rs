@@ -87,6 +87,14 @@ pub(crate) fn store_url(config: &Config) -> Result<StoreUrl> {
     Ok(config.store.url.expose().parse()?)
 }
 
+/// The URL under which people reach the console.
+fn public_url(config: &Config) -> String {
+    match config.listen.public_url.as_str() {
+        "" => format!("http://{}", config.listen.address),
+        url => url.to_owned(),
+    }
+}
+
 /// What this installation forbids beyond the roles.
 fn policies(config: &Config) -> Result<Policies> {
     let folder = &config.access.policies;
@@ -138,7 +146,8 @@ impl State {
                 secure_cookies: config.listen.tls_in_front,
             },
         )
-        .with_policies(policies);
+        .with_policies(policies)
+        .with_passkeys(&public_url(&config));
         access.load().await?;
         let notify = crate::notify::service(
             &config,

@@ -38,6 +38,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("fjall", &["sealwright-intake"]),
     ("argon2", &["sealwright-access"]),
     ("cedar-policy", &["sealwright-access"]),
+    ("webauthn_rp", &["sealwright-access"]),
     ("chacha20poly1305", &["sealwright-secret"]),
     ("lettre", &["sealwright-notify"]),
 ];

@@ -49,6 +49,9 @@ pub enum AccessError {
     /// No, wrong, expired or revoked credentials.
     #[error("{0}")]
     Unauthorized(&'static str),
+    /// A browser's answer about a passkey does not hold.
+    #[error("the passkey was not accepted: {0}")]
+    Passkey(String),
     /// Too many failed sign-ins.
     #[error("too many failed attempts; try again in {seconds} seconds")]
     Throttled {
@@ -122,7 +125,7 @@ impl From<AccessError> for Problem {
                 detail,
             ),
             AccessError::Refused(problem) => *problem,
-            AccessError::Unauthorized(_) => Self::unauthorized(detail),
+            AccessError::Unauthorized(_) | AccessError::Passkey(_) => Self::unauthorized(detail),
             AccessError::Throttled { seconds } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-attempts",

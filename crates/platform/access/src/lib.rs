@@ -22,6 +22,7 @@ mod password;
 pub mod policy;
 mod principal;
 pub mod recent;
+mod relying_party;
 mod role;
 mod secret;
 mod service;
@@ -32,11 +33,12 @@ pub use audit::{Actor, Audit, AuditAction, Unrecorded};
 pub use directory::TenantDirectory;
 pub use error::AccessError;
 pub use model::{
-    ApiKey, KeyId, Link, LinkId, NewKey, NewTenant, NewUser, Session, SessionId, Tenant,
-    TenantChange, TenantState, User, UserChange, UserId, UserState,
+    ApiKey, KeyId, Link, LinkId, NewKey, NewTenant, NewUser, Passkey, PasskeyId, Session,
+    SessionId, Tenant, TenantChange, TenantState, User, UserChange, UserId, UserState,
 };
 pub use policy::{Policies, PolicyError};
 pub use principal::{Principal, PrincipalKind};
+pub use relying_party::RelyingParty;
 pub use role::{Action, Role, Scope, ScopeError, Scopes};
 pub use secret::{KeyForm, check_key_form};
 pub use service::{
@@ -44,4 +46,4 @@ pub use service::{
 };
 
 /// The tables of this crate.
-pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("access", 1 => "0001_init", 2 => "0002_guard", 3 => "0003_row_level_security");
+pub const COMPONENT: sealwright_store::Component = sealwright_store::migrations!("access", 1 => "0001_init", 2 => "0002_guard", 3 => "0003_row_level_security", 4 => "0004_passkeys");

@@ -29,6 +29,8 @@ ids! {
     SessionId, SessionKind, "ses";
     /// A one-time link (not the token).
     LinkId, LinkKind, "lnk";
+    /// A passkey (not the credential).
+    PasskeyId, PasskeyKind, "psk";
 }
 
 macro_rules! states {
@@ -227,6 +229,23 @@ pub struct UserChange {
     pub roles: Option<Vec<Role>>,
     /// `active` or `disabled`; disabling ends all sessions.
     pub state: Option<UserState>,
+}
+
+/// A passkey: a WebAuthn credential of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Passkey {
+    /// `psk_…`.
+    pub id: PasskeyId,
+    /// Whose.
+    pub user_id: UserId,
+    /// A name for people: which device it is on.
+    pub name: String,
+    /// When it was added.
+    #[serde(serialize_with = "rfc3339::serialize")]
+    pub created_at: UnixMicros,
+    /// The last sign-in with it.
+    #[serde(serialize_with = "rfc3339::option::serialize")]
+    pub last_used_at: Option<UnixMicros>,
 }
 
 /// A signed-in browser.

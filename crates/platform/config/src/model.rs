@@ -113,7 +113,7 @@ sections! {
     listen: Listen {
         /// The address and port. An address that others reach needs TLS in front of it.
         address: SocketAddr = "127.0.0.1:3010",
-        /// The URL under which people reach this server, for links in output and mail. Made from the address when empty.
+        /// The URL under which people reach this server, for links in output and mail, and for passkeys, which are bound to its domain. Made from the address when empty.
         public_url: String = "",
         /// Whether browsers reach this server over TLS only; cookies are then `Secure`.
         tls_in_front: bool = "false",

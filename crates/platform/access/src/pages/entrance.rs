@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use sealwright_web::component::{Field, Form};
+use sealwright_web::component::{Field, Form, PasskeyForm};
 use sealwright_web::url::is_local;
 use sealwright_web::{Markup, PageUrl, PlainPage, ProblemPage, Theme};
 
@@ -23,6 +23,7 @@ fn next_of(text: Option<&str>) -> &str {
 }
 
 fn login_page(
+    pages: &AccessPages,
     headers: &HeaderMap,
     next: &str,
     fields: Option<&Fields>,
@@ -40,6 +41,7 @@ fn login_page(
     if let Some(error) = error {
         match field_error(error) {
             Some(("email", detail)) => email = email.error(&detail),
+            _ if matches!(error, AccessError::Passkey(_)) => {}
             _ => password = password.error(&error.to_string()),
         }
     }
@@ -47,20 +49,34 @@ fn login_page(
         .hidden("next", next)
         .field(email)
         .field(password);
+    let mut body = Markup::new();
+    if let Some(error @ AccessError::Passkey(_)) = error {
+        body = body.strong(&error.to_string());
+    }
+    if pages.access.relying_party().is_ok() {
+        let form = Form::new("/login/passkey", "", "Sign in with a passkey").hidden("next", next);
+        body = body.with(&PasskeyForm::proves("/login/passkey/options", form, ""));
+    }
+    let body = body.with(&form);
     let lead = "Without a password, ask an owner or admin for a one-time link.";
-    let page = PlainPage::new("Sign in", Theme::from_headers(headers), lead, &form);
+    let page = PlainPage::new("Sign in", Theme::from_headers(headers), lead, &body);
     match error {
         Some(error) => page.status(status_of(error)).into_response(),
         None => page.into_response(),
     }
 }
 
-pub(super) async fn login(headers: HeaderMap, url: PageUrl, by: Option<Principal>) -> Response {
+pub(super) async fn login(
+    State(pages): State<AccessPages>,
+    headers: HeaderMap,
+    url: PageUrl,
+    by: Option<Principal>,
+) -> Response {
     let next = next_of(url.get("next"));
     if by.is_some() {
         return Redirect::to(next).into_response();
     }
-    login_page(&headers, next, None, None)
+    login_page(&pages, &headers, next, None, None)
 }
 
 fn agent(headers: &HeaderMap) -> &str {
@@ -90,7 +106,40 @@ pub(super) async fn sign_in(
     };
     match result {
         Ok(signed_in) => begin(&pages, &signed_in, &next),
-        Err(error) => login_page(&headers, &next, Some(&fields), Some(&error)),
+        Err(error) => login_page(&pages, &headers, &next, Some(&fields), Some(&error)),
+    }
+}
+
+/// What the browser is asked for a passkey.
+pub(super) async fn ask_sign_in(
+    State(pages): State<AccessPages>,
+    headers: HeaderMap,
+    address: ClientAddress,
+) -> Response {
+    match require_same_origin(&headers) {
+        Ok(()) => super::passkeys::options(pages.access.ask_sign_in(&address.0).await),
+        Err(error) => error.into_response(),
+    }
+}
+
+pub(super) async fn sign_in_by_passkey(
+    State(pages): State<AccessPages>,
+    headers: HeaderMap,
+    address: ClientAddress,
+    body: Bytes,
+) -> Response {
+    let fields = match require_same_origin(&headers).and_then(|()| Fields::parse(&body)) {
+        Ok(fields) => fields,
+        Err(error) => return error.into_response(),
+    };
+    let next = next_of(fields.get("next")).to_owned();
+    let answer = fields.get("credential").unwrap_or("");
+    let result = pages
+        .access
+        .sign_in_by_passkey(answer, &address.0, agent(&headers));
+    match result.await {
+        Ok(signed_in) => begin(&pages, &signed_in, &next),
+        Err(error) => login_page(&pages, &headers, &next, None, Some(&error)),
     }
 }
 

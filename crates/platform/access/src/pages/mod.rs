@@ -1,8 +1,9 @@
-//! Pages: sign-in, welcome, and the console's tenants, users, keys and permissions.
+//! Pages: sign-in, welcome, and the console's tenants, users, keys, permissions and passkeys.
 
 mod console;
 mod entrance;
 mod matrix;
+mod passkeys;
 
 use std::sync::Arc;
 
@@ -27,11 +28,12 @@ pub struct AccessPages {
     nav: Arc<Nav>,
 }
 
-const TABS: [(&str, &str); 4] = [
+const TABS: [(&str, &str); 5] = [
     ("Tenants", "/console/access/tenants"),
     ("Users", "/console/access/users"),
     ("API keys", "/console/access/keys"),
     ("Permissions", "/console/access/matrix"),
+    ("Passkeys", "/console/access/passkeys"),
 ];
 
 /// The pages, to be merged into the server's router; [`crate::http::authenticate`] must be layered
@@ -39,6 +41,8 @@ const TABS: [(&str, &str); 4] = [
 pub fn router(access: AccessService, nav: Arc<Nav>) -> Router {
     Router::new()
         .route("/login", get(entrance::login).post(entrance::sign_in))
+        .route("/login/passkey", post(entrance::sign_in_by_passkey))
+        .route("/login/passkey/options", post(entrance::ask_sign_in))
         .route("/console/logout", post(entrance::sign_out))
         .route(
             "/welcome/{token}",
@@ -62,6 +66,19 @@ pub fn router(access: AccessService, nav: Arc<Nav>) -> Router {
             post(console::revoke_key),
         )
         .route("/console/access/matrix", get(matrix::matrix))
+        .route(
+            "/console/access/passkeys",
+            get(passkeys::list).post(passkeys::add),
+        )
+        .route("/console/access/passkeys/options", post(passkeys::ask))
+        .route(
+            "/console/access/passkeys/{passkey}",
+            get(passkeys::one).post(passkeys::rename),
+        )
+        .route(
+            "/console/access/passkeys/{passkey}/remove",
+            post(passkeys::remove),
+        )
         .with_state(AccessPages { access, nav })
 }
 
@@ -110,7 +127,7 @@ fn field_error(error: &AccessError) -> Option<(&'static str, String)> {
 
 fn status_of(error: &AccessError) -> StatusCode {
     match error {
-        AccessError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+        AccessError::Unauthorized(_) | AccessError::Passkey(_) => StatusCode::UNAUTHORIZED,
         AccessError::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }

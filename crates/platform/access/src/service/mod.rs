@@ -2,6 +2,7 @@
 
 mod keys;
 mod links;
+mod passkeys;
 mod policies;
 mod sessions;
 mod tenants;
@@ -23,6 +24,7 @@ use crate::error::AccessError;
 use crate::model::KeyId;
 use crate::policy::Policies;
 use crate::principal::Principal;
+use crate::relying_party::RelyingParty;
 
 pub use keys::CreatedKey;
 pub use sessions::{SignIn, SignedIn};
@@ -127,6 +129,7 @@ pub struct AccessService {
     used: Arc<Mutex<HashMap<KeyId, UnixMicros>>>,
     guards: crate::guard::Shared,
     pub(crate) policies: Policies,
+    relying_party: Arc<std::result::Result<RelyingParty, String>>,
 }
 
 impl AccessService {
@@ -147,7 +150,15 @@ impl AccessService {
             used: Arc::default(),
             guards: Arc::default(),
             policies: Policies::built_in(),
+            relying_party: Arc::new(Err("no address is configured".to_owned())),
         }
+    }
+
+    /// With passkeys for the console at `public_url`, where browsers allow them.
+    #[must_use]
+    pub fn with_passkeys(mut self, public_url: &str) -> Self {
+        self.relying_party = Arc::new(RelyingParty::new(public_url));
+        self
     }
 
     /// With what the installation forbids beyond the roles.

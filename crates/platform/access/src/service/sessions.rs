@@ -162,14 +162,14 @@ impl AccessService {
         Ok((users::principal(&user, &self.policies), session))
     }
 
-    fn user_id(by: &Principal) -> Result<UserId> {
+    pub(crate) fn user_id(by: &Principal) -> Result<UserId> {
         match by.kind {
             PrincipalKind::User => by
                 .id
                 .parse()
                 .map_err(|_| AccessError::not_found("user", by.id.as_str())),
             _ => Err(AccessError::Conflict(
-                "only a signed-in user has sessions".to_owned(),
+                "only a signed-in user has sessions and passkeys".to_owned(),
             )),
         }
     }

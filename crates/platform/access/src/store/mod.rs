@@ -1,6 +1,7 @@
 //! SQL, and nothing else.
 
 pub(crate) mod guard;
+pub(crate) mod passkey;
 
 use sealwright_core::{Digest, TenantScope, UnixMicros};
 use sealwright_store::{Row, Sql, Store, StoreError, Tx, sql};
@@ -645,7 +646,8 @@ pub(crate) async fn delete_ended(
                 .bind(idle_since),
         )
         .await?;
-    let mut others = 0;
+    let ended = "DELETE FROM access_challenge WHERE expires_at <= $1";
+    let mut others = tx.execute(sql(ended).bind(now)).await?;
     for text in [
         "DELETE FROM access_link WHERE expires_at < $1",
         "DELETE FROM access_throttle WHERE first_at < $1 AND blocked_until < $1",

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
+mod authenticator;
 mod cli;
 mod guard;
 mod http;
 mod keys;
 mod pages;
+mod passkeys;
 mod policies;
 mod sessions;
 mod support;

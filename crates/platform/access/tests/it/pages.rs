@@ -68,7 +68,7 @@ impl Browser {
     }
 }
 
-fn hidden(body: &str, name: &str) -> String {
+pub(crate) fn hidden(body: &str, name: &str) -> String {
     let start = format!("name=\"{name}\" value=\"");
     let at = body
         .find(&start)
