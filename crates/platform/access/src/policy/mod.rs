@@ -26,7 +26,7 @@ pub(crate) use matrix::COLUMNS;
 pub use matrix::{Matrix, MatrixRow, Reach};
 pub use own::{OwnPolicy, PolicyError};
 
-/// Refusals that wait for being recorded; beyond it they are not.
+/// Refusals that wait for the end of their request; beyond it they are not recorded.
 const MOST_WAITING: usize = 1_000;
 /// Different refusals of an hour; beyond it they are not recorded.
 const MOST_SEEN: usize = 10_000;
@@ -249,20 +249,12 @@ impl Policies {
     /// Keeps a refusal until it is recorded.
     pub(crate) fn note(&self, refusal: Refusal) {
         let mut refusals = self.0.refusals.lock().unwrap_or_else(|e| e.into_inner());
-        let key = (
-            refusal.actor.id.clone(),
-            refusal.action,
-            refusal.policy.clone(),
-        );
-        if refusals.waiting.len() < MOST_WAITING
-            && refusals.seen.len() < MOST_SEEN
-            && refusals.seen.insert(key)
-        {
+        if refusals.waiting.len() < MOST_WAITING {
             refusals.waiting.push(refusal);
         }
     }
 
-    /// Takes the refusals that wait. Who was refused what is forgotten with the hour.
+    /// Takes the refusals that wait and were not taken in this hour.
     pub(crate) fn take_refusals(&self, now: UnixMicros) -> Vec<Refusal> {
         if self.0.own.is_empty() {
             return Vec::new();
@@ -273,7 +265,13 @@ impl Policies {
             refusals.hour = hour;
             refusals.seen.clear();
         }
-        std::mem::take(&mut refusals.waiting)
+        let mut waiting = std::mem::take(&mut refusals.waiting);
+        waiting.retain(|refusal| {
+            let who = refusal.actor.id.clone();
+            let seen = &mut refusals.seen;
+            seen.len() < MOST_SEEN && seen.insert((who, refusal.action, refusal.policy.clone()))
+        });
+        waiting
     }
 }
 

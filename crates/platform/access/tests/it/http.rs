@@ -3,7 +3,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use http_body_util::BodyExt as _;
-use sealwright_access::{NewKey, Principal, api, http};
+use sealwright_access::{NewKey, Policies, Principal, api, http};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -267,5 +267,44 @@ async fn throttled_sign_ins_say_when_to_come_back() {
         }
         assert_eq!(last.0, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(last.1.unwrap(), "60");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_a_policy_refuses_says_so_and_is_recorded() {
+    let text = "@id(\"keys-do-not-administer\") @reason(\"people do\")
+        forbid (principal is Key, action == Action::\"access:admin\", resource);";
+    let own = Policies::from_texts([("own.cedar", text.as_bytes())]).unwrap();
+    for mut world in worlds().await {
+        world.access = world.access.with_policies(own.clone());
+        let key = admin_key(&world).await;
+        let app = app(&world);
+        let create = || {
+            call("POST", "/api/access/tenants")
+                .with("authorization", key.clone())
+                .json(json!({"slug": "acme"}))
+        };
+        for _ in 0..2 {
+            let (status, _, problem) = create().send(&app).await;
+            assert_eq!(status, StatusCode::FORBIDDEN);
+            assert_eq!(problem["type"], "urn:sealwright:problem:forbidden");
+            assert_eq!(problem["action"], "access:admin");
+            assert_eq!(problem["policy"], "keys-do-not-administer");
+            assert_eq!(
+                problem["detail"],
+                "the policy `keys-do-not-administer` of this installation forbids access:admin: people do"
+            );
+        }
+        // With the answer, not with the next tidying up; and once, however often it is tried.
+        let records = world.records().await;
+        let refused = records
+            .iter()
+            .filter(|action| *action == "access.policy.refuse");
+        assert_eq!(refused.count(), 1);
+        let (status, _, _) = call("GET", "/api/access/tenants")
+            .with("authorization", key.clone())
+            .send(&app)
+            .await;
+        assert_eq!(status, StatusCode::OK);
     }
 }
