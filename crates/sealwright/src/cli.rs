@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use sealwright_access::cli::AccessCommand;
 use sealwright_billing::cli::{BillingCommand, Needs};
 use sealwright_config::{Config, Inputs, Loaded};
 use sealwright_dlp::cli::DlpCommand;
@@ -90,7 +91,7 @@ enum Command {
     /// Tenants, users, API keys
     Access {
         #[command(subcommand)]
-        command: sealwright_access::cli::AccessCommand,
+        command: AccessCommand,
     },
     /// Scheduled work
     Jobs {
@@ -310,6 +311,18 @@ async fn run(cli: Cli) -> Result<bool> {
             let ok = sealwright_ledger::cli::run(&command, database.of_ledger(), &mut out).await?;
             database.close().await;
             Ok(ok)
+        }
+        Command::Access {
+            command: AccessCommand::Matrix,
+        } => {
+            let policies = crate::installation::policies(&config)?;
+            let mut output = sealwright_access::cli::Output {
+                out: &mut out,
+                err: &mut err,
+                json,
+            };
+            sealwright_access::cli::matrix(&policies, &mut output)?;
+            Ok(true)
         }
         Command::Access { command } => {
             let state = State::open(config).await?;

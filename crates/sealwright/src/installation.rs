@@ -96,7 +96,7 @@ fn public_url(config: &Config) -> String {
 }
 
 /// What this installation forbids beyond the roles.
-fn policies(config: &Config) -> Result<Policies> {
+pub(crate) fn policies(config: &Config) -> Result<Policies> {
     let folder = &config.access.policies;
     if folder.as_os_str().is_empty() {
         return Ok(Policies::built_in());

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::AccessError;
 use crate::model::{NewKey, NewTenant, NewUser, TenantChange, TenantState, UserChange, UserState};
-use crate::policy::{COLUMNS, Matrix};
+use crate::policy::{COLUMNS, Matrix, Policies};
 use crate::principal::Principal;
 use crate::role::Role;
 use crate::service::{AccessService, CreatedKey, ListFilter, Result};
@@ -282,7 +282,7 @@ pub async fn run(
         AccessCommand::Key(command) => key(access, &by, command, output).await,
         AccessCommand::Tenant(command) => tenant(access, &by, command, output).await,
         AccessCommand::User(command) => user(access, &by, command, output).await,
-        AccessCommand::Matrix => output.matrix(&access.matrix(&by)?),
+        AccessCommand::Matrix => matrix(access.policies(), output),
         AccessCommand::Link(args) => {
             let first = access.first_link().await?;
             let token = match (&args.user, first) {
@@ -304,6 +304,15 @@ pub async fn run(
             }))
         }
     }
+}
+
+/// Prints who may do what. Nothing but the policies is needed for it: it works beside a running server, and where there
+/// is no installation.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn matrix(policies: &Policies, output: &mut Output<'_>) -> Result<()> {
+    output.matrix(&Matrix::of(policies))
 }
 
 async fn key(
