@@ -263,28 +263,28 @@ fn a_folder_is_read_in_the_order_of_its_names_and_holds_policies_only() {
 /// worker thread.
 #[test]
 fn nothing_that_passes_the_scan_exhausts_the_stack() {
-    let fill = |text: &str| text.repeat(super::scan::MOST_TOKENS / 4);
+    let fill = |text: &str, tokens: usize| text.repeat((super::scan::MOST_TOKENS - 60) / tokens);
     let deep = |open: &str, inner: &str, close: &str| {
         format!("{}{inner}{}", open.repeat(28), close.repeat(28))
     };
     let conditions = [
-        format!("{}1 == 1", fill("1 + ")),
-        format!("{}true", fill("true && ")),
-        format!("{}true", fill("false || ")),
-        format!("{}1 == 1", fill("1 * ")),
-        format!("{}true", "if true then true else ".repeat(150)),
-        format!("{}true", "if ".repeat(150)),
-        format!("{}true", fill("!")),
-        format!("{}1 == 1", fill("-")),
-        format!("principal{}", fill(".a")),
-        format!("principal{}", "[\"a\"]".repeat(150)),
-        format!("principal has a{}", fill(".a")),
+        format!("{}1 == 1", fill("1 + ", 2)),
+        format!("{}true", fill("true && ", 3)),
+        format!("{}true", fill("false || ", 3)),
+        format!("{}1 == 1", fill("1 * ", 2)),
+        format!("{}true", fill("if true then true else ", 5)),
+        format!("{}true", fill("if ", 1)),
+        format!("{}true", fill("!", 1)),
+        format!("{}1 == 1", fill("-", 1)),
+        format!("principal{}", fill(".a", 2)),
+        format!("principal{}", fill("[\"a\"]", 3)),
+        format!("principal has a{}", fill(".a", 2)),
         deep("(", "true", ")"),
         deep("[", "1", "]"),
         deep("{a:", "1", "}"),
         deep("!(", "true", ")"),
         deep("principal.contains(", "1", ")"),
-        format!("[{}1].contains(1)", fill("1,")),
+        format!("[{}1].contains(1)", fill("1,", 2)),
     ];
     std::thread::Builder::new()
         .stack_size(2 * 1024 * 1024)
@@ -298,7 +298,7 @@ fn nothing_that_passes_the_scan_exhausts_the_stack() {
                     assert!(error.starts_with("own.cedar:1:"), "{error}");
                 }
             }
-            let whens = "when { true } ".repeat(150);
+            let whens = "when { true } ".repeat(230);
             own(&format!(
                 "@id(\"a\") forbid(principal, action, resource) {whens};"
             ))

@@ -62,7 +62,10 @@ impl Device {
         assert_eq!(selection["userVerification"], "required");
         assert_eq!(selection["residentKey"], "required");
         // A device that does not know the extension makes a passkey all the same.
-        assert_ne!(options["extensions"]["enforceCredentialProtectionPolicy"], true);
+        assert_ne!(
+            options["extensions"]["enforceCredentialProtectionPolicy"],
+            true
+        );
         self.handle = B64.decode(options["user"]["id"].as_str().unwrap()).unwrap();
         let client_data = self.client_data("webauthn.create", &options);
         let mut data = self.data(ATTESTED);
