@@ -20,7 +20,7 @@ pub(super) struct Recent {
     gone: usize,
     live: usize,
     /// Where a value is, counted from the first that there ever was; only where there are many.
-    places: Option<Box<HashMap<Box<str>, usize>>>,
+    places: Option<HashMap<Box<str>, usize>>,
 }
 
 impl Recent {
@@ -98,7 +98,7 @@ impl Recent {
         self.gone = 0;
         self.places = many.then(|| {
             let values = self.entries.iter().flatten().map(|(value, _)| value);
-            Box::new(values.cloned().zip(0..).collect())
+            values.cloned().zip(0..).collect()
         });
     }
 
