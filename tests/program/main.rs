@@ -9,6 +9,7 @@ mod apart;
 mod backup;
 mod bad_files;
 mod bad_input;
+mod bucket;
 mod exactness;
 mod imports;
 mod journey;

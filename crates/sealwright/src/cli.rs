@@ -19,7 +19,7 @@ use sealwright_telemetry::{LogStyle, Metrics, Options, Otlp, Telemetry};
 
 use crate::database::Database;
 use crate::erasure::EraseEverywhere;
-use crate::installation::{Installation, State, lake_folder};
+use crate::installation::{Installation, State, lake_place};
 use crate::serve::Server;
 use crate::store_migrate::{self, StoreCommand};
 use crate::{backup, demo, docs, doctor, verify, worker};
@@ -554,7 +554,7 @@ async fn lake(
         installation.state.settle().await?;
         return Ok(sealwright_lake::cli::erased(&done, format, out, err)?);
     }
-    let folder = lake_folder(&config);
+    let place = lake_place(&config);
     if let LakeCommand::Retain(args) = command
         && args.apply
     {
@@ -562,6 +562,7 @@ async fn lake(
         let installation = Installation::open(config).await?;
         let state = &installation.state;
         let told = sealwright_lake::cli::Told {
+            to: None,
             tenant: None,
             now: state.clock.now(),
             holds: Some(state.dlp.register.as_ref()),
@@ -589,13 +590,18 @@ async fn lake(
         _ => None,
     };
     let lake = if command.writes() {
-        sealwright_lake::Lake::open(&folder).await?
+        sealwright_lake::Lake::open(place).await?
     } else {
-        sealwright_lake::Lake::open_read_only(&folder).await?
+        sealwright_lake::Lake::open_read_only(place).await?
     };
     let now = clock.now();
     let holds = store.map(|store| sealwright_dlp::service::register::HoldBook::new(store, clock));
+    let to = match command {
+        LakeCommand::Move(args) => Some(crate::installation::place_named(&config, &args.to)),
+        _ => None,
+    };
     let told = sealwright_lake::cli::Told {
+        to: to.as_ref(),
         tenant,
         now,
         holds: holds.as_ref().map(|one| one as _),

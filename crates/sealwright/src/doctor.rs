@@ -14,7 +14,7 @@ use sealwright_store::{DataLock, SecondLock, Store, StoreError};
 use serde::Serialize;
 
 use crate::database::Database;
-use crate::installation::lake_folder;
+use crate::installation::lake_place;
 
 /// Look at the installation and say what is wrong
 #[derive(Debug, clap::Args)]
@@ -224,7 +224,7 @@ async fn log(config: &Config, found: &Database, free: bool) -> Check {
 async fn lake(config: &Config) -> Check {
     let check = "lake";
     let read = async {
-        let lake = Lake::open_read_only(&lake_folder(config)).await?;
+        let lake = Lake::open_read_only(lake_place(config)).await?;
         lake.check().await
     };
     match read.await {

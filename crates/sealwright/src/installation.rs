@@ -21,7 +21,7 @@ use sealwright_events::{
     catch_up,
 };
 use sealwright_intake::{FileLog, FileLogOptions, Intake, IntakeLog, IntakeOptions, StoreLog};
-use sealwright_lake::{Lake, LakeWriter, WritePolicy};
+use sealwright_lake::{BucketOptions, BucketTimes, Lake, LakePlace, LakeWriter, WritePolicy};
 use sealwright_ledger::Ledger;
 use sealwright_notify::NotifyService;
 use sealwright_prometheus::PrometheusService;
@@ -441,7 +441,7 @@ impl Installation {
     }
 }
 
-/// Where the stored events are.
+/// The folder of the stored events, or of what this process keeps of them.
 pub(crate) fn lake_folder(config: &Config) -> PathBuf {
     if config.lake.folder.is_empty() {
         config.data.folder.join("lake")
@@ -450,14 +450,49 @@ pub(crate) fn lake_folder(config: &Config) -> PathBuf {
     }
 }
 
+/// Where the stored events are.
+pub(crate) fn lake_place(config: &Config) -> LakePlace {
+    let lake = &config.lake;
+    let bucket = (!lake.url.is_empty()).then(|| bucket_options(config, &lake.url));
+    LakePlace {
+        folder: lake_folder(config),
+        bucket,
+    }
+}
+
+/// A place for a lake by its name: `s3://BUCKET/PREFIX`, or a folder.
+pub(crate) fn place_named(config: &Config, name: &str) -> LakePlace {
+    if name.starts_with("s3://") {
+        return LakePlace {
+            folder: lake_folder(config),
+            bucket: Some(bucket_options(config, name)),
+        };
+    }
+    Path::new(name).into()
+}
+
+/// A bucket, as the settings say it is reached.
+fn bucket_options(config: &Config, url: &str) -> BucketOptions {
+    let lake = &config.lake;
+    BucketOptions {
+        url: url.to_owned(),
+        endpoint: lake.s3_endpoint.clone(),
+        region: lake.s3_region.clone(),
+        access_key: lake.s3_access_key.expose().to_owned(),
+        secret_key: lake.s3_secret_key.expose().to_owned(),
+        cache_bytes: lake.cache_bytes,
+        times: BucketTimes::default(),
+    }
+}
+
 /// Several processes of one database share one lake: the first of them writes it. A process that brings
 /// another lake would miss what the log has let go, and keep what was erased.
 async fn open_lake(state: &State) -> Result<Lake> {
-    let folder = lake_folder(&state.config);
+    let place = lake_place(&state.config);
     if !state.store.shared() {
-        return Ok(Lake::open_with(&folder, Arc::clone(&state.clock)).await?);
+        return Ok(Lake::open_with(place, Arc::clone(&state.clock)).await?);
     }
-    let lake = Lake::open_shared(&folder, Arc::clone(&state.clock)).await?;
+    let lake = Lake::open_shared(place, Arc::clone(&state.clock)).await?;
     let claimed = state
         .store
         .claim("lake", &lake.id(), state.clock.now())
@@ -465,8 +500,8 @@ async fn open_lake(state: &State) -> Result<Lake> {
     if claimed != lake.id() {
         bail!(
             "{} is not the lake of this database (it is {}, the database's is {claimed})\nhint: all \
-             processes of a database share one lake: set `lake.folder` to the folder of the first",
-            folder.display(),
+             processes of a database share one lake: set `lake.folder` or `lake.url` as the first has it",
+            lake.location(),
             lake.id()
         );
     }

@@ -131,8 +131,19 @@ impl Server {
                 "background work took longer than the grace; it resumes at the next start"
             );
         }
+        give_up_lake(&self.installation).await;
         self.installation.state.store.close().await;
         Ok(())
+    }
+}
+
+/// Lets another process write the lake at once; one that is not told waits until the time is over.
+async fn give_up_lake(installation: &Installation) {
+    const LONGEST: Duration = Duration::from_secs(5);
+    match tokio::time::timeout(LONGEST, installation.lake.release()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the lake could not be given up"),
+        Err(_) => tracing::warn!("the lake could not be given up in time"),
     }
 }
 
@@ -228,13 +239,25 @@ pub(crate) fn background(
     tasks
 }
 
-/// Writes the lake while this process is its writer; until then it sees what the writer does.
+/// Writes the lake while this process is its writer; before and after that it sees what the writer does.
 async fn write_lake(installation: Arc<Installation>, stop: CancellationToken) {
     const LOOK_EVERY: Duration = Duration::from_secs(2);
     let lake = &installation.lake;
     loop {
         match lake.try_own().await {
-            Ok(true) => break,
+            Ok(true) => {
+                if installation.state.store.shared() {
+                    tracing::info!(lake = lake.location(), "this process writes the lake");
+                }
+                write_while_owned(&installation, &stop).await;
+                if stop.is_cancelled() {
+                    return;
+                }
+                tracing::warn!(
+                    lake = lake.location(),
+                    "this process no longer writes the lake"
+                );
+            }
             Ok(false) => {
                 if let Err(error) = lake.refresh().await {
                     tracing::warn!(%error, "the lake cannot be read now");
@@ -247,17 +270,33 @@ async fn write_lake(installation: Arc<Installation>, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
-    if installation.state.store.shared() {
-        tracing::info!(folder = %lake.folder().display(), "this process writes the lake");
-    }
+}
+
+/// Writes the lake until the program stops, or until this process is not its writer any more: in a bucket that
+/// ends when the store was not reached in time.
+async fn write_while_owned(installation: &Arc<Installation>, stop: &CancellationToken) {
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+    let until = stop.child_token();
     let writer = Arc::clone(&installation.lake_writer);
     let reading = sealwright_events::run(
         Arc::clone(&installation.events),
         Arc::clone(&installation.lake_writer) as Arc<dyn sealwright_events::Consumer>,
         ReadLimit::default(),
-        stop.clone(),
+        until.clone(),
     );
-    tokio::join!(reading, writer.run(stop));
+    let look = async {
+        while !until.is_cancelled() {
+            if !installation.lake.owned() {
+                until.cancel();
+                return;
+            }
+            tokio::select! {
+                () = until.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    };
+    tokio::join!(reading, writer.run(until.clone()), look);
 }
 
 /// Takes over what other processes of the database have changed and this one keeps in memory: tenants and

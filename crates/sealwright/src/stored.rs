@@ -12,7 +12,7 @@ use sealwright_lake::{EventFilter, LARGEST_PAGE, Lake, Order};
 use sealwright_store::Store;
 use tokio::runtime::Handle;
 
-use crate::installation::{lake_folder, store_url};
+use crate::installation::{lake_place, store_url};
 
 /// Opens the lake of this configuration for reading, also beside a running server.
 pub(crate) fn open(config: &Config) -> OpenLake {
@@ -49,7 +49,7 @@ async fn tenants(config: &Config, only: Option<&str>) -> Result<(Lake, Vec<(Stri
             vec![found.ok_or_else(|| anyhow::anyhow!("there is no tenant `{name}`"))?]
         }
     };
-    let lake = Lake::open_read_only(&lake_folder(config)).await?;
+    let lake = Lake::open_read_only(lake_place(config)).await?;
     let named = all.iter().map(|one| (one.slug.clone(), one.id)).collect();
     Ok((lake, named))
 }

@@ -16,6 +16,8 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     /// The database, where that is not a file in the data folder.
     pub(crate) url: Option<String>,
+    /// Further settings: variables of the environment, and values.
+    pub(crate) settings: Vec<(String, String)>,
     _temporary: TempDir,
 }
 
@@ -50,6 +52,7 @@ impl Place {
             data: temporary.path().join("data"),
             folder: temporary.path().to_owned(),
             url,
+            settings: Vec::new(),
             _temporary: temporary,
         }
     }
@@ -88,6 +91,7 @@ impl Place {
         if let Some(url) = &self.url {
             command.env("SEALWRIGHT__STORE__URL", url);
         }
+        command.envs(self.settings.iter().cloned());
         command.stdin(Stdio::null());
         command
     }

@@ -122,6 +122,24 @@ pub(crate) fn check(config: &Config) -> Result<(), Wrong> {
         "lake.query_time",
         "must be over 0 and at most 300s",
     )?;
+    let lake = &config.lake;
+    let bucket = lake.url.strip_prefix("s3://").unwrap_or_default();
+    rule(
+        lake.url.is_empty() || !bucket.split('/').next().unwrap_or_default().is_empty(),
+        "lake.url",
+        "is not of the form s3://BUCKET/PREFIX",
+    )?;
+    let endpoint = &lake.s3_endpoint;
+    rule(
+        endpoint.is_empty() || endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+        "lake.s3_endpoint",
+        "must start with http:// or https://",
+    )?;
+    rule(
+        lake.s3_access_key.is_empty() == lake.s3_secret_key.is_empty(),
+        "lake.s3_secret_key",
+        "and lake.s3_access_key are set both, or neither",
+    )?;
     let origin = &config.ledger.origin;
     rule(
         !origin.is_empty() && !origin.contains(char::is_whitespace) && !origin.contains('+'),

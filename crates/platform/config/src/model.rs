@@ -159,8 +159,20 @@ sections! {
     }
     /// The stored events.
     lake: Lake {
-        /// The folder of the stored events. `lake` in the data folder when empty. Processes that share a PostgreSQL database share this folder.
+        /// The folder of the stored events. `lake` in the data folder when empty. Processes that share a PostgreSQL database share this folder; with `lake.url` each has its own, for what it keeps of the bucket.
         folder: String = "",
+        /// `s3://BUCKET/PREFIX`: the stored events are in this bucket instead, for all processes of the installation. The bucket must exist.
+        url: String = "",
+        /// The URL of the S3-compatible store that holds the bucket. AWS itself when empty.
+        s3_endpoint: String = "",
+        /// The region of the bucket.
+        s3_region: String = "us-east-1",
+        /// The access key of the store. When empty, credentials are taken from `AWS_ACCESS_KEY_ID` and the other variables of AWS's programs, or from the machine's role.
+        s3_access_key: Secret = "",
+        /// The secret key of the store.
+        s3_secret_key: Secret = "",
+        /// Bytes of the bucket's files that a process keeps in its folder at most.
+        cache_bytes: u64 = "10737418240",
         /// How long events are kept; whole days are deleted after it.
         retention: Length = "400d",
         /// Rows that one query over HTTP may return.

@@ -224,8 +224,13 @@ impl From<LakeError> for Problem {
                 tracing::warn!(%error, "lake");
                 Self::unavailable(error.to_string())
             }
-            LakeError::Missing { .. } | LakeError::Readers { .. } | LakeError::InUse { .. } => {
-                Self::unavailable(error.to_string())
+            LakeError::Missing { .. }
+            | LakeError::Readers { .. }
+            | LakeError::Waiting { .. }
+            | LakeError::InUse { .. } => Self::unavailable(error.to_string()),
+            LakeError::Bucket { .. } => {
+                tracing::error!(%error, "lake");
+                Self::unavailable("the bucket of the stored events cannot be used now".to_owned())
             }
             _ => {
                 tracing::error!(%error, "lake");

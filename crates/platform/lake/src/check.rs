@@ -10,6 +10,7 @@ use crate::files::DataFile;
 use crate::rewrite::{blocking, read_batches};
 use crate::schema::column;
 use crate::table::Lake;
+use crate::table_files::TableFiles;
 
 /// The most problems that a report lists; further ones are counted.
 const MOST_PROBLEMS: usize = 100;
@@ -43,10 +44,10 @@ impl Lake {
     /// # Errors
     /// When files cannot be read at all; damage is reported, not returned.
     pub async fn check(&self) -> Result<LakeCheck> {
-        let (snapshot, _reader) = self.read().await?;
+        let (snapshot, _reader) = self.read_at_length().await?;
         let mut report = LakeCheck::default();
         for file in &snapshot.files {
-            let (table, file) = (self.table_folder().to_owned(), file.clone());
+            let (table, file) = (self.files().clone(), file.clone());
             let done = blocking(move || Ok(check_file(&table, &file))).await?;
             report.files += 1;
             report.rows += done.rows;
@@ -58,7 +59,7 @@ impl Lake {
     }
 }
 
-fn check_file(table: &std::path::Path, file: &DataFile) -> LakeCheck {
+fn check_file(table: &TableFiles, file: &DataFile) -> LakeCheck {
     let mut report = LakeCheck::default();
     let name = format!("events/{}", file.path);
     let columns = [column::OFFSET, column::DIGEST, column::JSON];

@@ -1,4 +1,4 @@
-//! `sealwright lake query | status | compact | retain | erase`.
+//! `sealwright lake query | status | compact | retain | erase | move`.
 
 use std::io::Write;
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::Erased;
+use crate::bucket::LakePlace;
 use crate::error::{LakeError, Result};
 use crate::maintain::{CompactPolicy, READER_PATIENCE, RetentionPolicy};
 use crate::query::{QueryLimits, QueryResult};
@@ -41,6 +42,16 @@ pub enum LakeCommand {
     Retain(RetainArgs),
     /// Erase a subject's events from every file
     Erase(EraseArgs),
+    /// Copy the lake to a bucket or a folder, to be used from there; the server must be stopped
+    Move(MoveArgs),
+}
+
+/// `lake move`.
+#[derive(Debug, Clone, Args)]
+pub struct MoveArgs {
+    /// s3://BUCKET/PREFIX, which is reached as the settings of `lake` say, or a folder
+    #[arg(long)]
+    pub to: String,
 }
 
 /// `lake query`.
@@ -100,7 +111,7 @@ impl LakeCommand {
         match self {
             Self::Query(args) => args.tenant.as_deref(),
             Self::Erase(args) => Some(&args.tenant),
-            Self::Status | Self::Compact | Self::Retain(_) => None,
+            Self::Status | Self::Compact | Self::Retain(_) | Self::Move(_) => None,
         }
     }
 
@@ -110,7 +121,7 @@ impl LakeCommand {
         match self {
             Self::Query(_) | Self::Status => false,
             Self::Retain(args) => args.apply,
-            Self::Compact | Self::Erase(_) => true,
+            Self::Compact | Self::Erase(_) | Self::Move(_) => true,
         }
     }
 }
@@ -118,6 +129,8 @@ impl LakeCommand {
 /// What a command is told.
 #[derive(Clone, Copy)]
 pub struct Told<'a> {
+    /// Where [`MoveArgs::to`] is.
+    pub to: Option<&'a LakePlace>,
     /// What [`LakeCommand::tenant`] was resolved to.
     pub tenant: Option<TenantId>,
     /// The present.
@@ -138,7 +151,12 @@ pub async fn run(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> Result<bool> {
-    let Told { tenant, now, holds } = told;
+    let Told {
+        to,
+        tenant,
+        now,
+        holds,
+    } = told;
     match command {
         LakeCommand::Query(args) => {
             let limits = QueryLimits {
@@ -194,6 +212,24 @@ pub async fn run(
                 lake.vacuum(READER_PATIENCE).await?;
             }
             write_object(&report, output, out)?;
+            Ok(true)
+        }
+        LakeCommand::Move(args) => {
+            let to = to.ok_or_else(|| LakeError::Invalid(format!("{} is no place", args.to)))?;
+            let report = lake.copy_to(to).await?;
+            write_object(&report, output, out)?;
+            let setting = if to.bucket.is_some() {
+                format!("lake.url = \"{}\"", report.to)
+            } else {
+                format!("lake.url = \"\" and lake.folder = \"{}\"", report.to)
+            };
+            say(
+                err,
+                &format!(
+                    "hint: set {setting} for each process; then take {} away, where it holds what an erasure would not reach",
+                    lake.location()
+                ),
+            )?;
             Ok(true)
         }
         // It reaches further than the lake: the program passes it to its `Eraser`, then to [`erased`].

@@ -1,22 +1,35 @@
 //! One state of the table as files to be copied, while it is being written and maintained.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
 
 use crate::error::{LakeError, Result};
+use crate::files::DataFile;
 use crate::readers::Reader;
 use crate::table::Lake;
+use crate::table_files::TableFiles;
 
 /// A data file of a [`LakeCopy`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LakePart {
     /// Its name in the lake's folder.
     pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
+    file: DataFile,
+    files: TableFiles,
+}
+
+impl LakePart {
+    /// The file, opened; from a bucket it is fetched first.
+    ///
+    /// # Errors
+    /// [`LakeError::Damaged`] when it is not there, or of another length.
+    pub async fn open(&self) -> Result<File> {
+        match self.files.cache() {
+            Some(cache) => cache.file(&self.file.path, self.file.bytes).await,
+            None => self.files.open(&self.file),
+        }
+    }
 }
 
 /// One state of the lake. Its data files stay as long as this is held; an erasure waits for it to end.
@@ -45,11 +58,11 @@ impl Lake {
         const TRIES: usize = 20;
         let mut tries = 0;
         loop {
-            let (snapshot, reader) = self.read().await?;
+            let (snapshot, reader) = self.read_at_length().await?;
             let status = self.status();
             // The clean-up of the log may have come in between.
             let log = if status.version == snapshot.version {
-                log_upto(&self.log_folder(), snapshot.version)?
+                self.log().upto(snapshot.version, self.now()).await?
             } else {
                 None
             };
@@ -63,11 +76,11 @@ impl Lake {
                     detail: format!("it does not lead to version {}", snapshot.version),
                 });
             };
-            let table = self.table_folder();
             let files = snapshot.files.iter().map(|file| LakePart {
                 name: format!("events/{}", file.path),
-                path: table.join(&file.path),
                 bytes: file.bytes,
+                file: file.clone(),
+                files: self.files().clone(),
             });
             return Ok(LakeCopy {
                 version: snapshot.version,
@@ -91,49 +104,4 @@ impl Lake {
         // Each event is one row.
         Ok(now.rows + copy.next_offset != copy.rows + now.next_offset)
     }
-}
-
-/// Names in the lake's folder, and contents.
-type LogFiles = Vec<(String, Vec<u8>)>;
-
-/// What of the table's log makes the state `version`: the newest checkpoint and the commits behind it. `None`
-/// when a part of it is not there.
-fn log_upto(log: &Path, version: u64) -> Result<Option<LogFiles>> {
-    let (mut commits, mut checkpoints) = (BTreeMap::new(), BTreeMap::new());
-    for entry in fs::read_dir(log).map_err(|e| LakeError::file(log, e))? {
-        let path = entry.map_err(|e| LakeError::file(log, e))?.path();
-        let name = path.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
-        let Some((digits, kind)) = name.split_once('.') else {
-            continue;
-        };
-        let Ok(number) = digits.parse::<u64>() else {
-            continue;
-        };
-        match kind {
-            "json" if number <= version => commits.insert(number, (name, path)),
-            "checkpoint.parquet" if number <= version => checkpoints.insert(number, (name, path)),
-            _ => None,
-        };
-    }
-    let (begin, checkpoint) = match checkpoints.pop_last() {
-        Some((number, checkpoint)) => (number + 1, Some(checkpoint)),
-        None => (0, None),
-    };
-    let mut parts = Vec::from_iter(checkpoint);
-    for number in begin..=version {
-        match commits.remove(&number) {
-            Some(commit) => parts.push(commit),
-            None => return Ok(None),
-        }
-    }
-    let mut contents = Vec::with_capacity(parts.len());
-    for (name, path) in parts {
-        match fs::read(&path) {
-            Ok(bytes) => contents.push((format!("events/_delta_log/{name}"), bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(LakeError::file(&path, error)),
-        }
-    }
-    Ok(Some(contents))
 }

@@ -183,11 +183,7 @@ impl Lake {
                 open.insert(file.day);
                 continue;
             }
-            let (table, by, old) = (
-                self.table_folder().to_owned(),
-                erasure.clone(),
-                file.clone(),
-            );
+            let (table, by, old) = (self.files().clone(), erasure.clone(), file.clone());
             let (old, made) = blocking(move || {
                 let tenant = by.tenant.to_string();
                 let old = [old];
@@ -202,7 +198,7 @@ impl Lake {
             let new: Vec<DataFile> = made.file.into_iter().collect();
             let certain = held.still(holds).await;
             if certain.is_err() {
-                self.forget(&new);
+                self.files().forget(&new);
             }
             let certain = certain?;
             self.replace_or_remove(&old, &new, true).await?;
@@ -213,17 +209,13 @@ impl Lake {
         report.open_days = open.into_iter().map(day_text).collect();
         // Also when nothing matched: an earlier run may have been interrupted before this point, and a
         // crash may have left a file with such rows that was never committed.
-        report.vacuum = self.vacuum_owned(patience).await?;
+        report.vacuum = self.vacuum_all(patience).await?;
         report.log = self.clean_log_owned().await?;
         Ok(report)
     }
 
     async fn count_matching(&self, file: &DataFile, erasure: &Erasure) -> Result<u64> {
-        let (table, by, file) = (
-            self.table_folder().to_owned(),
-            erasure.clone(),
-            file.clone(),
-        );
+        let (table, by, file) = (self.files().clone(), erasure.clone(), file.clone());
         blocking(move || {
             let tenant = by.tenant.to_string();
             let mut count = 0;

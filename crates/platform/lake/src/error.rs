@@ -92,6 +92,23 @@ pub enum LakeError {
         /// How many.
         readers: usize,
     },
+    /// Files in a bucket that are to be removed must stay for a while.
+    #[error(
+        "the rows are in no answer any more, but {files} files that held them, or may hold them, stay in the \
+         bucket for readers and writers elsewhere; ask for it again in a few minutes"
+    )]
+    Waiting {
+        /// How many.
+        files: u64,
+    },
+    /// A bucket could not be used.
+    #[error("{place}: {detail}")]
+    Bucket {
+        /// The object, or the bucket and prefix.
+        place: String,
+        /// What went wrong, and what to do.
+        detail: String,
+    },
     /// A legal hold forbids it.
     #[error("it is held: {detail}")]
     Held {

@@ -1,4 +1,4 @@
-//! Events as a Delta table on local disk, queried by DataFusion.
+//! Events as a Delta table, on local disk or in a bucket, queried by DataFusion.
 //!
 //! [`LakeWriter`] brings events from the log into the table `events`, partitioned by stream and UTC
 //! day. [`Lake`] answers SQL within a tenant's scope ([`Lake::query`]) and typed questions
@@ -12,6 +12,7 @@
 //! them is in this crate's interface. This crate knows no system.
 
 pub mod api;
+mod bucket;
 mod check;
 pub mod cli;
 mod copy;
@@ -22,7 +23,10 @@ mod files;
 mod filter;
 mod held;
 mod index;
+mod log;
 mod maintain;
+mod moved;
+mod open;
 mod parquet_rows;
 mod provider;
 mod query;
@@ -32,9 +36,11 @@ mod rows;
 mod schema;
 mod session;
 mod table;
+mod table_files;
 mod udf;
 mod writer;
 
+pub use bucket::{BucketOptions, BucketTimes, LakePlace};
 pub use check::LakeCheck;
 pub use copy::{LakeCopy, LakePart};
 pub use erase::{Erasure, ErasureKey, ErasureReport};
@@ -45,6 +51,7 @@ pub use maintain::{
     CompactPolicy, CompactReport, LogReport, MaintenanceReport, READER_PATIENCE, RetentionPolicy,
     RetentionReport, RetiredPartition, VacuumReport,
 };
+pub use moved::MoveReport;
 pub use parquet_rows::{ParquetFileRows, read_parquet_rows};
 pub use query::{
     LONGEST_QUERY_SECONDS, LONGEST_QUERY_TEXT, QueryLimits, QueryResult, ResultColumn,

@@ -19,6 +19,7 @@ use crate::readers;
 use crate::rewrite::{blocking, rewrite};
 use crate::schema::{day_of, day_text};
 use crate::table::Lake;
+use crate::table_files::TableFiles;
 
 /// When and how far files are compacted.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +114,9 @@ pub struct VacuumReport {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Further ones that a later vacuum removes: in a bucket they stay for a time, because readers and writers on
+    /// other machines are not seen.
+    pub waiting: u64,
 }
 
 /// What a log clean-up removed.
@@ -187,7 +191,7 @@ impl Lake {
             let mut changed = false;
             for bin in bins(small, policy) {
                 let (old, made) = {
-                    let table = self.table_folder().to_owned();
+                    let table = self.files().clone();
                     blocking(move || {
                         let made = rewrite(&table, &bin, None)?;
                         Ok((bin, made))
@@ -251,7 +255,7 @@ impl Lake {
             }
             report.rows_removed += removed;
             for file in touched {
-                let table = self.table_folder().to_owned();
+                let table = self.files().clone();
                 let by = held.clone();
                 let (old, kept) = blocking(move || {
                     let count = count_held(&table, &file, &by)?;
@@ -270,7 +274,7 @@ impl Lake {
 
     async fn keep_held(&self, file: DataFile, held: &Held, holds: &dyn HoldRegister) -> Result<()> {
         let by = held.clone();
-        let table = self.table_folder().to_owned();
+        let table = self.files().clone();
         let (old, made) = blocking(move || {
             let old = [file];
             let made = rewrite(
@@ -284,17 +288,10 @@ impl Lake {
         let new: Vec<DataFile> = made.file.into_iter().collect();
         let certain = held.still(holds).await;
         if certain.is_err() {
-            self.forget(&new);
+            self.files().forget(&new);
         }
         let _certain = certain?;
         self.replace_or_remove(&old, &new, true).await
-    }
-
-    /// Takes away files that belong to no state; what cannot be removed now is an orphan, which a vacuum takes.
-    pub(crate) fn forget(&self, new: &[DataFile]) {
-        for file in new {
-            let _ = fs::remove_file(self.table_folder().join(&file.path));
-        }
     }
 
     /// As `replace`; the new files are taken away again when the commit fails.
@@ -306,7 +303,7 @@ impl Lake {
     ) -> Result<()> {
         let done = self.replace(old, new, changes_data).await;
         if done.is_err() {
-            self.forget(new);
+            self.files().forget(new);
         }
         done
     }
@@ -322,18 +319,60 @@ impl Lake {
         self.vacuum_owned(patience).await
     }
 
+    /// As [`Self::vacuum`], until there is no such file any more: a bucket's vacuum leaves those that must wait.
+    pub(crate) async fn vacuum_all(&self, patience: Duration) -> Result<VacuumReport> {
+        let start = Instant::now();
+        let mut all = VacuumReport::default();
+        loop {
+            let left = patience.saturating_sub(start.elapsed());
+            let (done, readers) = match self.vacuum_owned(left).await {
+                Ok(done) => (done, None),
+                // A folder's readers have been waited for already.
+                Err(LakeError::Readers { readers }) if self.bucket_times().is_some() => {
+                    (VacuumReport::default(), Some(readers))
+                }
+                Err(error) => return Err(error),
+            };
+            all.files += done.files;
+            all.bytes += done.bytes;
+            if done.waiting == 0 && readers.is_none() {
+                return Ok(all);
+            }
+            if start.elapsed() >= patience {
+                return Err(match readers {
+                    Some(readers) => LakeError::Readers { readers },
+                    None => LakeError::Waiting {
+                        files: done.waiting,
+                    },
+                });
+            }
+            let step = patience.saturating_sub(start.elapsed());
+            tokio::time::sleep(step.min(Duration::from_secs(1))).await;
+        }
+    }
+
     pub(crate) async fn vacuum_owned(&self, patience: Duration) -> Result<VacuumReport> {
+        if let (Some(cache), Some(times)) = (self.files().cache(), self.bucket_times()) {
+            // What another process has committed meanwhile is not abandoned.
+            self.refresh().await?;
+            let snapshot = self.snapshot();
+            let active = snapshot.files.iter().map(|f| f.path.as_str()).collect();
+            let mut absent = self.absent().await;
+            return absent
+                .vacuum(cache, times, self.now(), snapshot.version, &active)
+                .await;
+        }
         let (version, candidates) = {
             // No commit is under way, so a file is either active or nobody's.
             let _guard = self.hold_commits().await;
             let snapshot = self.snapshot();
-            let table = self.table_folder().to_owned();
+            let table = self.files().clone();
             let terms = self.terms_folder();
             let active = Arc::clone(&snapshot);
             let candidates = blocking(move || {
                 let active: BTreeSet<&str> = active.files.iter().map(|f| f.path.as_str()).collect();
                 let mut found = Vec::new();
-                walk(&table, &table, &active, &mut found)?;
+                walk(table.folder(), table.folder(), &active, &mut found)?;
                 orphans(&terms, &active, &mut found)?;
                 Ok(found)
             })
@@ -381,29 +420,9 @@ impl Lake {
         // A commit during the clean-up would look for the commits before it.
         let _guard = self.hold_commits().await;
         let version = self.checkpoint().await?;
-        let log = self.log_folder();
-        let mut files = 0;
-        for entry in fs::read_dir(&log).map_err(|e| LakeError::file(&log, e))? {
-            let path = entry.map_err(|e| LakeError::file(&log, e))?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let before = name
-                .split('.')
-                .next()
-                .and_then(|digits| digits.parse::<u64>().ok())
-                .is_some_and(|v| v < version);
-            // A commit that was interrupted leaves its staging file (`….json#1`).
-            let staging = name.contains('#');
-            if before || staging {
-                fs::remove_file(&path).map_err(|e| LakeError::file(&path, e))?;
-                files += 1;
-            }
-        }
+        let files = self.log().clean(version, self.now()).await?;
         // The state in memory refers to the files that went.
-        self.refresh().await?;
+        self.reload().await?;
         Ok(LogReport {
             checkpoint: version,
             files,
@@ -440,7 +459,7 @@ fn bins(mut small: Vec<&DataFile>, policy: CompactPolicy) -> Vec<Vec<DataFile>> 
     bins
 }
 
-fn count_held(table: &Path, file: &DataFile, held: &Held) -> Result<u64> {
+fn count_held(table: &TableFiles, file: &DataFile, held: &Held) -> Result<u64> {
     let mut kept = 0;
     crate::rewrite::read_batches(table, file, Some(&Held::COLUMNS), |batch| {
         kept += held.rows(&batch, [0, 1, 2]).true_count() as u64;
@@ -468,7 +487,7 @@ fn orphans(terms: &Path, active: &BTreeSet<&str>, found: &mut Vec<(PathBuf, u64)
 }
 
 /// Collects the files under `folder` that are not active, the table's log excepted.
-fn walk(
+pub(crate) fn walk(
     table: &Path,
     folder: &Path,
     active: &BTreeSet<&str>,

@@ -8,13 +8,14 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use crate::bucket::Registered;
 use crate::error::{LakeError, Result};
 
 /// A running reader. Dropping it ends the protection.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    path: PathBuf,
-    _lock: File,
+    here: Option<(PathBuf, File)>,
+    _elsewhere: Option<Registered>,
 }
 
 impl Reader {
@@ -35,13 +36,34 @@ impl Reader {
             Ok(file)
         };
         let lock = make().map_err(|e| LakeError::file(&path, e))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            here: Some((path, lock)),
+            _elsewhere: None,
+        })
+    }
+
+    /// A reader of a table whose files stay for longer than it runs.
+    pub(crate) fn unseen() -> Self {
+        Self {
+            here: None,
+            _elsewhere: None,
+        }
+    }
+
+    /// A reader of a table in a bucket.
+    pub(crate) fn registered(elsewhere: Registered) -> Self {
+        Self {
+            here: None,
+            _elsewhere: Some(elsewhere),
+        }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if let Some((path, _)) = &self.here {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -1,9 +1,6 @@
 //! Reading whole data files and writing their rows anew: the step that compaction, retention and
 //! erasure share.
 
-use std::fs::File;
-use std::path::Path;
-
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, filter_record_batch};
 use parquet::arrow::ProjectionMask;
@@ -16,6 +13,7 @@ use crate::encode::{arrow_error, sorted, write_file};
 use crate::error::{LakeError, Result};
 use crate::files::DataFile;
 use crate::schema::FILE_SCHEMA;
+use crate::table_files::TableFiles;
 
 /// Which rows of a batch to keep. It sees all file columns.
 pub(crate) type Keep<'a> = &'a (dyn Fn(&RecordBatch) -> Result<BooleanArray> + Sync);
@@ -23,7 +21,7 @@ pub(crate) type Keep<'a> = &'a (dyn Fn(&RecordBatch) -> Result<BooleanArray> + S
 /// Calls `each` with every batch of `file`, with the columns at `columns` (in the file schema's order)
 /// or all of them.
 pub(crate) fn read_batches(
-    table: &Path,
+    table: &TableFiles,
     file: &DataFile,
     columns: Option<&[usize]>,
     each: impl FnMut(RecordBatch) -> Result<()>,
@@ -34,7 +32,7 @@ pub(crate) fn read_batches(
 /// Calls `each` with the rows at these places of `file`, ascending, with all columns. Pages without such rows are
 /// not read.
 pub(crate) fn read_rows(
-    table: &Path,
+    table: &TableFiles,
     file: &DataFile,
     rows: &[usize],
     each: impl FnMut(RecordBatch) -> Result<()>,
@@ -43,7 +41,7 @@ pub(crate) fn read_rows(
 }
 
 fn read(
-    table: &Path,
+    table: &TableFiles,
     file: &DataFile,
     columns: Option<&[usize]>,
     rows: Option<&[usize]>,
@@ -53,14 +51,7 @@ fn read(
         file: format!("events/{}", file.path),
         detail,
     };
-    let path = table.join(&file.path);
-    let open = File::open(&path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            damaged("the file is missing".to_owned())
-        } else {
-            LakeError::file(&path, error)
-        }
-    })?;
+    let open = table.open(file)?;
     let options = ArrowReaderOptions::new()
         .with_schema(FILE_SCHEMA.clone())
         .with_page_index_policy(if rows.is_some() {
@@ -100,7 +91,7 @@ pub(crate) struct Rewritten {
 
 /// Writes the rows of `files` (all of one partition) that `keep` keeps as one new file.
 pub(crate) fn rewrite(
-    table: &Path,
+    table: &TableFiles,
     files: &[DataFile],
     keep: Option<Keep<'_>>,
 ) -> Result<Rewritten> {
@@ -138,7 +129,7 @@ pub(crate) fn rewrite(
     };
     let whole = concat_batches(&FILE_SCHEMA, &batches).map_err(arrow_error)?;
     drop(batches);
-    let file = write_file(table, &first.stream, first.day, &sorted(&whole)?)?;
+    let file = write_file(table.folder(), &first.stream, first.day, &sorted(&whole)?)?;
     Ok(Rewritten {
         file: Some(file),
         rows_before,

@@ -9,6 +9,7 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use crate::error::{LakeError, Result};
@@ -37,16 +38,21 @@ pub(crate) fn store_url() -> Result<ObjectStoreUrl> {
     Ok(ObjectStoreUrl::parse("lake://events")?)
 }
 
+/// What all sessions of a table in a folder share.
+pub(crate) fn runtime_in_folder(table: &Path) -> Result<Arc<RuntimeEnv>> {
+    let files =
+        LocalFileSystem::new_with_prefix(table).map_err(|e| LakeError::Table(e.to_string()))?;
+    runtime(Arc::new(files))
+}
+
 /// What all sessions share: the files and the cache of their footers.
-pub(crate) fn runtime(table: &Path) -> Result<Arc<RuntimeEnv>> {
+pub(crate) fn runtime(files: Arc<dyn ObjectStore>) -> Result<Arc<RuntimeEnv>> {
     let runtime = RuntimeEnvBuilder::new()
         .with_metadata_cache_limit(METADATA_CACHE)
         .build_arc()?;
     // What is not registered cannot be read, whatever a query says.
     let _ = runtime.deregister_object_store(ObjectStoreUrl::local_filesystem().as_ref());
-    let files =
-        LocalFileSystem::new_with_prefix(table).map_err(|e| LakeError::Table(e.to_string()))?;
-    runtime.register_object_store(store_url()?.as_ref(), Arc::new(files));
+    runtime.register_object_store(store_url()?.as_ref(), files);
     Ok(runtime)
 }
 

@@ -1,35 +1,29 @@
-//! The table: opening, its present state, and commits to it.
+//! The table: its present state, and commits to it.
 
-use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::time::Instant;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
-use deltalake::DeltaTableBuilder;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::logstore::LogStoreRef;
-use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
-use sealwright_core::{Clock, SystemClock, UnixMicros};
+use sealwright_core::{Clock, UnixMicros};
 use sealwright_events::EventTerms;
 use tokio::sync::Mutex;
 
-use crate::encode::{sync_folder, sync_folders};
+use crate::bucket::{Absent, BucketTimes, Registered};
 use crate::error::{LakeError, Result};
 use crate::files::{DataFile, active_files};
+use crate::log::{CHECKPOINT_EVERY, LogPlace};
+use crate::open::Owner;
 use crate::readers::Reader;
-use crate::schema::{STATISTICS, delta_columns};
-use crate::session;
+use crate::table_files::TableFiles;
 
 /// The application id under which the writer keeps its cursor in the table.
 pub const WRITER_APP: &str = "lake-writer";
-
-/// How many commits may lie between checkpoints. A checkpoint saves the next opening from reading
-/// each commit by itself.
-const CHECKPOINT_EVERY: u64 = 100;
 
 /// One state of the table.
 pub(crate) struct Snapshot {
@@ -48,20 +42,32 @@ struct Present {
 struct Inner {
     /// `DIR/lake`.
     folder: PathBuf,
-    /// `DIR/lake/events`.
-    table: PathBuf,
+    files: TableFiles,
+    log: LogPlace,
     log_store: LogStoreRef,
     present: RwLock<Present>,
+    /// When the present state was last found to be the newest.
+    looked: std::sync::Mutex<Instant>,
     /// Commits are one at a time in this process.
     commit: Mutex<()>,
     /// The one maintenance owner.
     maintenance: Mutex<()>,
+    /// What a vacuum of a bucket knows.
+    absent: Mutex<Absent>,
     runtime: Arc<RuntimeEnv>,
     clock: Arc<dyn Clock>,
-    /// Held as long as this process may write; empty while it only reads.
-    writer: OnceLock<File>,
+    owner: Owner,
     /// What the index is made of; without it there is none.
     terms: OnceLock<Arc<dyn EventTerms>>,
+}
+
+/// What a lake is opened with.
+pub(crate) struct Parts {
+    pub(crate) folder: PathBuf,
+    pub(crate) files: TableFiles,
+    pub(crate) log: LogPlace,
+    pub(crate) owner: Owner,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// The lake of an installation. Cloning is cheap; all clones are the same lake.
@@ -100,79 +106,73 @@ pub struct LakeStatus {
 }
 
 impl Lake {
-    /// Opens the lake in `folder` for writing and makes it if it is not there. The operating system's
-    /// clock stamps its commits.
-    ///
-    /// # Errors
-    /// [`LakeError::InUse`] when another process writes to it; [`LakeError::Damaged`] with the file
-    /// when its log cannot be read.
-    pub async fn open(folder: &Path) -> Result<Self> {
-        Self::open_with(folder, Arc::new(SystemClock)).await
+    /// The lake at a place, with its newest state.
+    pub(crate) async fn of(
+        parts: Parts,
+        runtime: impl FnOnce(&TableFiles) -> Result<Arc<RuntimeEnv>>,
+    ) -> Result<Self> {
+        let log_store = parts.log.store()?;
+        let present = load_present(&parts.log, &log_store).await?;
+        let runtime = runtime(&parts.files)?;
+        Ok(Self(Arc::new(Inner {
+            folder: parts.folder,
+            files: parts.files,
+            log: parts.log,
+            log_store,
+            present: RwLock::new(present),
+            looked: std::sync::Mutex::new(Instant::now()),
+            commit: Mutex::new(()),
+            maintenance: Mutex::new(()),
+            absent: Mutex::default(),
+            runtime,
+            clock: parts.clock,
+            owner: parts.owner,
+            terms: OnceLock::new(),
+        })))
     }
 
-    /// As [`Lake::open`], with a given clock.
-    ///
-    /// # Errors
-    /// As [`Lake::open`].
-    pub async fn open_with(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        let Some(writer) = lock(folder)? else {
-            return Err(LakeError::InUse {
-                path: folder.to_owned(),
-            });
-        };
-        prepare(&folder.join("events")).await?;
-        Self::load(folder, clock, Some(writer)).await
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.0.owner
     }
 
-    /// Opens the lake in a folder that several processes share: for writing when no other process does,
-    /// for reading otherwise. [`Lake::try_own`] makes a reader the writer when the writer has gone.
-    ///
-    /// The lock is the operating system's on `writer.lock`; the folder's file system must keep such locks
-    /// between its machines (NFS 4 does). Where one does not, the table itself still admits no second
-    /// writer: a commit that another process made first refuses this one's.
-    ///
-    /// # Errors
-    /// As [`Lake::open`]; [`LakeError::Missing`] when the process that writes has made no table.
-    pub async fn open_shared(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        const TRIES: usize = 100;
-        if let Some(writer) = lock(folder)? {
-            prepare(&folder.join("events")).await?;
-            return Self::load(folder, clock, Some(writer)).await;
+    pub(crate) fn log(&self) -> &LogPlace {
+        &self.0.log
+    }
+
+    /// The data files.
+    pub(crate) fn files(&self) -> &TableFiles {
+        &self.0.files
+    }
+
+    /// The bucket's times, where the table is in one.
+    pub(crate) fn bucket_times(&self) -> Option<BucketTimes> {
+        match &self.0.log {
+            LogPlace::Folder(_) => None,
+            LogPlace::Bucket(_, times) => Some(*times),
         }
-        // The writer may just be making the table.
-        for _ in 0..TRIES {
-            match Self::load(folder, Arc::clone(&clock), None).await {
-                Err(_) if !has_commits(&folder.join("events")) => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    pub(crate) async fn absent(&self) -> tokio::sync::MutexGuard<'_, Absent> {
+        self.0.absent.lock().await
+    }
+
+    /// Says again and again that this process writes, as long as it does and the lake is open.
+    pub(crate) fn keep_lease(&self) {
+        let Owner::Lease(lease, _) = &self.0.owner else {
+            return;
+        };
+        let (pace, lake): (_, Weak<Inner>) = (lease.pace(), Arc::downgrade(&self.0));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(pace).await;
+                let Some(lake) = lake.upgrade() else { return };
+                if let Owner::Lease(lease, _) = &lake.owner
+                    && let Err(error) = lease.renew().await
+                {
+                    tracing::warn!(%error, "the lake's bucket did not take that this process writes");
                 }
-                opened => return opened,
             }
-        }
-        Err(LakeError::Missing {
-            path: folder.to_owned(),
-        })
-    }
-
-    /// Whether this process is the one that writes, maintains and erases.
-    pub fn owned(&self) -> bool {
-        self.0.writer.get().is_some()
-    }
-
-    /// Becomes the writer if no other process is. Whether this process is it now.
-    ///
-    /// # Errors
-    /// When the lock or the table cannot be read.
-    pub async fn try_own(&self) -> Result<bool> {
-        if self.owned() {
-            return Ok(true);
-        }
-        let Some(writer) = lock(&self.0.folder)? else {
-            return Ok(false);
-        };
-        let _guard = self.hold_commits().await;
-        prepare(&self.0.table).await?;
-        self.refresh().await?;
-        Ok(self.0.writer.set(writer).is_ok())
+        });
     }
 
     /// The table's id, made with it: which lake this is, wherever it stands.
@@ -180,38 +180,12 @@ impl Lake {
         self.snapshot().state.metadata().id().to_owned()
     }
 
-    /// Opens the lake in `folder` for reading only, which another process may be writing. Each query
-    /// sees the newest state.
-    ///
-    /// # Errors
-    /// [`LakeError::Missing`] when there is none; [`LakeError::Damaged`] when its log cannot be read.
-    pub async fn open_read_only(folder: &Path) -> Result<Self> {
-        if !folder.join("events").join("_delta_log").is_dir() {
-            return Err(LakeError::Missing {
-                path: folder.to_owned(),
-            });
+    /// Where the table is: `s3://BUCKET/PREFIX`, or the folder.
+    pub fn location(&self) -> String {
+        match &self.0.log {
+            LogPlace::Folder(_) => self.0.folder.display().to_string(),
+            LogPlace::Bucket(bucket, _) => bucket.url().to_owned(),
         }
-        Self::load(folder, Arc::new(SystemClock), None).await
-    }
-
-    async fn load(folder: &Path, clock: Arc<dyn Clock>, writer: Option<File>) -> Result<Self> {
-        let table = folder.join("events");
-        let log_store = log_store(&table)?;
-        let present = load_present(&log_store, &table).await?;
-        let runtime = session::runtime(&table)?;
-        let writer = writer.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self(Arc::new(Inner {
-            folder: folder.to_owned(),
-            table,
-            log_store,
-            present: RwLock::new(present),
-            commit: Mutex::new(()),
-            maintenance: Mutex::new(()),
-            runtime,
-            clock,
-            writer,
-            terms: OnceLock::new(),
-        })))
     }
 
     /// The folder that was opened.
@@ -233,9 +207,10 @@ impl Lake {
         self.0.folder.join("terms")
     }
 
-    /// The Delta table's folder, for other programs that read Delta.
+    /// The Delta table's folder, for other programs that read Delta; of a table in a bucket the folder with
+    /// those of its data files that are kept here.
     pub fn table_folder(&self) -> &Path {
-        &self.0.table
+        self.0.files.folder()
     }
 
     /// What the lake holds now.
@@ -268,9 +243,35 @@ impl Lake {
     /// # Errors
     /// As [`Lake::open_read_only`].
     pub async fn refresh(&self) -> Result<()> {
-        let present = load_present(&self.0.log_store, &self.0.table).await?;
+        if let Some(times) = self.bucket_times() {
+            let late = self.looked().elapsed() > times.abandoned / 2;
+            // Commits that an older state would need may have been removed.
+            if !late {
+                let before = self.present();
+                let later = load_later(&self.0.log, &self.0.log_store, &before).await?;
+                *self.looked() = Instant::now();
+                if let Some(present) = later {
+                    self.set_present(present);
+                }
+                return Ok(());
+            }
+        }
+        self.reload().await
+    }
+
+    /// Reads the state anew.
+    pub(crate) async fn reload(&self) -> Result<()> {
+        let present = load_present(&self.0.log, &self.0.log_store).await?;
+        *self.looked() = Instant::now();
         self.set_present(present);
         Ok(())
+    }
+
+    fn looked(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.0
+            .looked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The first offset that is not durably in the lake: the writer's cursor.
@@ -290,12 +291,12 @@ impl Lake {
         self.0.folder.join("readers")
     }
 
-    pub(crate) fn log_folder(&self) -> PathBuf {
-        self.0.table.join("_delta_log")
-    }
-
     pub(crate) fn writable(&self) -> Result<()> {
-        self.0.writer.get().map(|_| ()).ok_or(LakeError::ReadOnly)
+        if self.owned() {
+            Ok(())
+        } else {
+            Err(LakeError::ReadOnly)
+        }
     }
 
     /// Waits for other maintenance of this process to end; only one runs at a time.
@@ -317,12 +318,22 @@ impl Lake {
             .clone()
     }
 
+    /// Takes a state that was read or made, unless a later one is there already.
     fn set_present(&self, present: Present) {
-        *self
+        let mut now = self
             .0
             .present
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = present;
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if present.snapshot.version < now.snapshot.version {
+            return;
+        }
+        let snapshot = Arc::clone(&present.snapshot);
+        *now = present;
+        drop(now);
+        if let Some(cache) = self.0.files.cache() {
+            cache.follow(&snapshot.files);
+        }
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -332,6 +343,11 @@ impl Lake {
     /// The newest state, protected from removal until the reader is dropped.
     pub(crate) async fn read(&self) -> Result<(Arc<Snapshot>, Reader)> {
         const TRIES: usize = 20;
+        if self.bucket_times().is_some() {
+            // Files stay for longer than a query may run.
+            self.refresh_reader().await?;
+            return Ok((self.snapshot(), Reader::unseen()));
+        }
         for _ in 0..TRIES {
             self.refresh_reader().await?;
             let snapshot = self.snapshot();
@@ -346,6 +362,17 @@ impl Lake {
         let reader = Reader::register(&self.readers_folder(), 0)?;
         self.refresh_reader().await?;
         Ok((self.snapshot(), reader))
+    }
+
+    /// As [`Self::read`], for what may take longer than any query.
+    pub(crate) async fn read_at_length(&self) -> Result<(Arc<Snapshot>, Reader)> {
+        let LogPlace::Bucket(bucket, _) = &self.0.log else {
+            return self.read().await;
+        };
+        self.refresh_reader().await?;
+        let snapshot = self.snapshot();
+        let registered = Registered::register(bucket, snapshot.version).await?;
+        Ok((snapshot, Reader::registered(registered)))
     }
 
     /// Reads what the writing process has committed, where this one only reads.
@@ -380,7 +407,7 @@ impl Lake {
                 found: from,
             });
         }
-        sync_folders(&self.0.table, files)?;
+        self.0.files.keep(files).await?;
         let now = self.now();
         let mut actions = Vec::with_capacity(files.len());
         for file in files {
@@ -396,7 +423,8 @@ impl Lake {
             partition_by: None,
             predicate: None,
         };
-        self.commit(&present, actions, operation, Some(cursor), next)
+        let changed = (&[][..], files);
+        self.commit(&present, actions, operation, Some(cursor), next, changed)
             .await
     }
 
@@ -408,7 +436,7 @@ impl Lake {
         changes_data: bool,
     ) -> Result<()> {
         let _guard = self.hold_commits().await;
-        sync_folders(&self.0.table, new)?;
+        self.0.files.keep(new).await?;
         let present = self.present();
         let now = self.now();
         let mut actions: Vec<Action> = old
@@ -427,8 +455,14 @@ impl Lake {
                 target_size: 0,
             }
         };
-        self.commit(&present, actions, operation, None, present.next_offset)
-            .await
+        let next = present.next_offset;
+        self.commit(&present, actions, operation, None, next, (old, new))
+            .await?;
+        if self.bucket_times().is_some() {
+            let mut absent = self.0.absent.lock().await;
+            absent.removed(old.iter().map(|file| file.path.as_str()));
+        }
+        Ok(())
     }
 
     async fn commit(
@@ -438,11 +472,16 @@ impl Lake {
         operation: DeltaOperation,
         cursor: Option<Transaction>,
         next_offset: u64,
+        (old, new): (&[DataFile], &[DataFile]),
     ) -> Result<()> {
         self.writable()?;
+        // Each commit follows the state that it was made of, or fails: tried again behind another process's
+        // commit it would leave this process with that one's files and its own old cursor.
         let mut properties = CommitProperties::default()
+            .with_max_retries(0)
             .with_create_checkpoint(false)
             .with_cleanup_expired_logs(Some(false));
+        let cursor_moved = cursor.is_some();
         if let Some(cursor) = cursor {
             properties = properties.with_application_transaction(cursor);
         }
@@ -453,8 +492,7 @@ impl Lake {
         );
         match Box::pin(commit.into_future()).await {
             Ok(done) => {
-                let log = self.log_folder();
-                sync_commit(&log, done.version)?;
+                self.0.log.sync_commit(done.version)?;
                 let files = active_files(&done.snapshot)?;
                 self.set_present(Present {
                     snapshot: Arc::new(Snapshot {
@@ -472,12 +510,22 @@ impl Lake {
                 Ok(())
             }
             Err(error) => {
-                // It may have been written all the same; the table knows.
-                let before = present.snapshot.version;
+                // It may have been written all the same; the table knows. Names of files are never used twice.
                 self.refresh().await?;
                 let after = self.present();
-                if after.snapshot.version == before + 1 && after.next_offset == next_offset {
-                    return sync_commit(&self.log_folder(), after.snapshot.version);
+                let active = |file: &&DataFile| {
+                    let mut files = after.snapshot.files.iter();
+                    files.any(|one| one.path == file.path)
+                };
+                let there = new.iter().filter(active).count() == new.len();
+                if there && old.iter().find(active).is_none() {
+                    return self.0.log.sync_commit(after.snapshot.version);
+                }
+                if cursor_moved && after.next_offset != present.next_offset {
+                    return Err(LakeError::OutOfOrder {
+                        expected: after.next_offset,
+                        found: present.next_offset,
+                    });
                 }
                 Err(error.into())
             }
@@ -490,88 +538,49 @@ impl Lake {
         let mut table = deltalake::DeltaTable::new(Arc::clone(&self.0.log_store));
         table.state = Some(snapshot.state.clone());
         Box::pin(deltalake::checkpoints::create_checkpoint(&table, None)).await?;
-        sync_folder(&self.log_folder())?;
+        self.0.log.sync_checkpoint()?;
         Ok(snapshot.version)
     }
 }
 
-/// Takes the writer's lock; `None` when another process holds it.
-fn lock(folder: &Path) -> Result<Option<File>> {
-    fs::create_dir_all(folder).map_err(|e| LakeError::file(folder, e))?;
-    let path = folder.join("writer.lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| LakeError::file(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(LakeError::file(&path, error)),
-    }
-}
-
-fn has_commits(table: &Path) -> bool {
-    fs::read_dir(table.join("_delta_log")).is_ok_and(|mut entries| entries.next().is_some())
-}
-
-/// What the writer does first: takes torn commits away, and makes a table where there is none.
-async fn prepare(table: &Path) -> Result<()> {
-    let log = table.join("_delta_log");
-    if log.is_dir() {
-        remove_torn_commits(&log)?;
-    }
-    if has_commits(table) {
-        return Ok(());
-    }
-    create_table(table).await
-}
-
-fn log_store(table: &Path) -> Result<LogStoreRef> {
-    let full = fs::canonicalize(table).map_err(|e| LakeError::file(table, e))?;
-    let url = deltalake::ensure_table_uri(full.to_string_lossy())?;
-    Ok(DeltaTableBuilder::from_url(url)?.build_storage()?)
-}
-
-async fn create_table(table: &Path) -> Result<()> {
-    fs::create_dir_all(table).map_err(|e| LakeError::file(table, e))?;
-    let configuration = [
-        ("delta.dataSkippingStatsColumns", STATISTICS.join(",")),
-        (
-            "delta.deletedFileRetentionDuration",
-            "interval 1 hours".to_owned(),
-        ),
-        ("delta.logRetentionDuration", "interval 1 days".to_owned()),
-        ("delta.checkpointInterval", CHECKPOINT_EVERY.to_string()),
-    ];
-    Box::pin(
-        CreateBuilder::new()
-            .with_log_store(log_store(table)?)
-            .with_table_name("events")
-            .with_comment("Events, by stream and UTC day of their time")
-            .with_columns(delta_columns())
-            .with_partition_columns(["stream", "day"])
-            .with_configuration(configuration.map(|(key, value)| (key.to_owned(), Some(value))))
-            .into_future(),
-    )
-    .await?;
-    sync_commit(&table.join("_delta_log"), 0)?;
-    sync_folder(table)
-}
-
-async fn load_present(log_store: &LogStoreRef, table: &Path) -> Result<Present> {
-    let damaged = |error: deltalake::DeltaTableError| damaged_log(table, error);
+async fn load_present(log: &LogPlace, log_store: &LogStoreRef) -> Result<Present> {
     let state = Box::pin(DeltaTableState::try_new(log_store.as_ref(), None))
         .await
-        .map_err(damaged)?;
+        .map_err(|error| log.damaged(error))?;
+    present_of(log, log_store, state).await
+}
+
+/// The state after `before`, from the commits since then. The same when there are none.
+async fn load_later(
+    log: &LogPlace,
+    log_store: &LogStoreRef,
+    before: &Present,
+) -> Result<Option<Present>> {
+    let next = before.snapshot.version + 1;
+    let there = log_store.read_commit_entry(next).await;
+    if there.map_err(|error| log.damaged(error))?.is_none() {
+        return Ok(None);
+    }
+    let mut state = before.snapshot.state.clone();
+    match Box::pin(state.update(log_store.as_ref(), None)).await {
+        Ok(()) => present_of(log, log_store, state).await.map(Some),
+        // The clean-up may have taken a commit that was to be read.
+        Err(_) => load_present(log, log_store).await.map(Some),
+    }
+}
+
+async fn present_of(
+    log: &LogPlace,
+    log_store: &LogStoreRef,
+    state: DeltaTableState,
+) -> Result<Present> {
     let cursor = Box::pin(
         state
             .snapshot()
             .transaction_version(log_store.as_ref(), WRITER_APP),
     )
     .await
-    .map_err(damaged)?;
+    .map_err(|error| log.damaged(error))?;
     let files = active_files(&state)?;
     Ok(Present {
         next_offset: cursor.and_then(|c| u64::try_from(c).ok()).unwrap_or(0),
@@ -581,66 +590,4 @@ async fn load_present(log_store: &LogStoreRef, table: &Path) -> Result<Present> 
             state,
         }),
     })
-}
-
-/// Names the file of the log that cannot be read: the table format's own errors name none.
-fn damaged_log(table: &Path, error: deltalake::DeltaTableError) -> LakeError {
-    let log = table.join("_delta_log");
-    let name = |path: &Path| {
-        path.strip_prefix(table)
-            .unwrap_or(path)
-            .display()
-            .to_string()
-    };
-    for path in commits(&log).unwrap_or_default() {
-        let Ok(text) = fs::read(&path) else { continue };
-        for (i, line) in text.split(|b| *b == b'\n').enumerate() {
-            if line.is_empty() && i > 0 {
-                continue;
-            }
-            if let Err(what) = serde_json::from_slice::<serde_json::Value>(line) {
-                return LakeError::Damaged {
-                    file: format!("{}:{}:{}", name(&path), i + 1, what.column()),
-                    detail: what.to_string(),
-                };
-            }
-        }
-    }
-    LakeError::Damaged {
-        file: name(&log),
-        detail: error.to_string(),
-    }
-}
-
-fn commits(log: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(log)
-        .map_err(|e| LakeError::file(log, e))?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .collect();
-    paths.sort();
-    Ok(paths)
-}
-
-/// A power cut can leave the newest commit as an entry without content, or with zeros for content: the
-/// file was made, its bytes were not yet durable. Such a commit was never acknowledged, so it goes, and
-/// its events come again from the log. A commit that holds anything else is left alone.
-fn remove_torn_commits(log: &Path) -> Result<()> {
-    for path in commits(log)?.into_iter().rev() {
-        let bytes = fs::read(&path).map_err(|e| LakeError::file(&path, e))?;
-        if bytes.iter().any(|b| *b != 0) {
-            break;
-        }
-        tracing::warn!(file = %path.display(), "removing a commit that never became durable");
-        fs::remove_file(&path).map_err(|e| LakeError::file(&path, e))?;
-    }
-    sync_folder(log)
-}
-
-fn sync_commit(log: &Path, version: u64) -> Result<()> {
-    let path = log.join(format!("{version:020}.json"));
-    File::open(&path)
-        .and_then(|f| f.sync_all())
-        .map_err(|e| LakeError::file(&path, e))?;
-    sync_folder(log)
 }

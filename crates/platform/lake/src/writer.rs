@@ -112,7 +112,7 @@ impl LakeWriter {
         let start = Instant::now();
         // Held from before the first file exists, so that a vacuum does not take it for abandoned.
         let guard = self.lake.hold_commits().await;
-        let table = self.lake.table_folder().to_owned();
+        let table = self.lake.files().clone();
         let known: BTreeSet<String> = self
             .lake
             .snapshot()
@@ -122,28 +122,21 @@ impl LakeWriter {
             .collect();
         let files = blocking(move || {
             let mut files = Vec::new();
-            let written = write_partitions(&table, &events, known, &mut files);
+            let written = write_partitions(table.folder(), &events, known, &mut files);
             if written.is_err() {
-                remove(&table, &files);
+                table.forget(&files);
             }
             written.map(|()| files)
         })
         .await?;
         if let Err(error) = self.lake.append(&guard, &files, from, next).await {
-            remove(self.lake.table_folder(), &files);
+            self.lake.files().forget(&files);
             return Err(error);
         }
         metrics::counter!("sealwright_lake_events_total").increment(count as u64);
         metrics::counter!("sealwright_lake_event_bytes_total").increment(bytes as u64);
         metrics::histogram!("sealwright_lake_flush_seconds").record(start.elapsed().as_secs_f64());
         Ok(())
-    }
-}
-
-/// Takes away files that no commit names. What cannot be removed is left to the next vacuum.
-fn remove(table: &std::path::Path, files: &[DataFile]) {
-    for file in files {
-        let _ = std::fs::remove_file(table.join(&file.path));
     }
 }
 

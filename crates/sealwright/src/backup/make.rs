@@ -22,7 +22,7 @@ use super::manifest::{
     Database as Kind, LakeState, LedgerState, Manifest, Offsets, Secrets, TableCopy,
 };
 use crate::database::Database;
-use crate::installation::{COMPONENTS, lake_folder};
+use crate::installation::{COMPONENTS, lake_place};
 
 /// Where the log is, in the data folder of a SQLite installation and in its backup.
 pub(crate) const LOG: &str = "log";
@@ -91,7 +91,7 @@ async fn copy(
     drop(state);
     let lake = match lake {
         None => None,
-        Some(lake) => Some(copy_lake(lake, &mut sink)?),
+        Some(lake) => Some(copy_lake(lake, &mut sink).await?),
     };
     let offsets = match &hold {
         None if store.shared() => in_tables,
@@ -152,7 +152,7 @@ async fn copy(
 /// reaches as far; and nothing was removed in between, so that the database does not say that something was
 /// erased which the lake still holds.
 async fn one_moment(config: &Config, store: &Store) -> Result<(Option<LakeCopy>, Snapshot)> {
-    let lake = match Lake::open_read_only(&lake_folder(config)).await {
+    let lake = match Lake::open_read_only(lake_place(config)).await {
         Ok(lake) => Some(lake),
         Err(LakeError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
@@ -216,12 +216,14 @@ async fn tables(
     Ok(copies)
 }
 
-fn copy_lake(lake: LakeCopy, sink: &mut Sink) -> Result<LakeState> {
+async fn copy_lake(lake: LakeCopy, sink: &mut Sink) -> Result<LakeState> {
     for (name, bytes) in &lake.log {
         sink.add_bytes(&format!("lake/{name}"), bytes)?;
     }
     for part in &lake.files {
-        sink.add_file(&format!("lake/{}", part.name), &part.path, part.bytes)?;
+        let mut file = part.open().await?;
+        sink.add(&format!("lake/{}", part.name), part.bytes, &mut file)
+            .with_context(|| part.name.clone())?;
     }
     Ok(LakeState {
         version: lake.version,

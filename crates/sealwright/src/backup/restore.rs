@@ -56,6 +56,11 @@ struct Places {
 
 impl Places {
     fn of(config: &Config) -> Result<Self> {
+        ensure!(
+            config.lake.url.is_empty(),
+            "`lake.url` is set, and a backup is restored to a folder\nhint: restore with `lake.url` empty, \
+             and move the lake with `sealwright lake move --to s3://BUCKET/PREFIX`"
+        );
         let data = config.data.folder.clone();
         let side = beside(&data, ".restoring");
         let (inside, lake) = (data.join("lake"), lake_folder(config));

@@ -20,6 +20,7 @@ use crate::rewrite::{blocking, read_batches};
 use crate::rows::stored_events;
 use crate::schema::day_of;
 use crate::table::Lake;
+use crate::table_files::TableFiles;
 
 /// Rows that may be without an index: to look at so many costs a fraction of a second. Small files of the present day will be joined
 /// soon, and an index of each would be made for nothing.
@@ -93,7 +94,7 @@ impl Lake {
             let (rows, terms) = (file.rows, std::sync::Arc::clone(&terms));
             report.bytes += blocking(move || {
                 make(
-                    lake.table_folder(),
+                    lake.files(),
                     &file,
                     &path_of(&lake.terms_folder(), &file.path),
                     terms.as_ref(),
@@ -110,7 +111,12 @@ impl Lake {
 }
 
 /// Makes the index of a data file; its bytes.
-fn make(lake_table: &Path, file: &DataFile, path: &Path, terms: &dyn EventTerms) -> Result<u64> {
+fn make(
+    lake_table: &TableFiles,
+    file: &DataFile,
+    path: &Path,
+    terms: &dyn EventTerms,
+) -> Result<u64> {
     let mut writer = Writer::create(path, &terms.version())?;
     let mut segment = Collected::default();
     let read = read_batches(lake_table, file, None, |batch| {

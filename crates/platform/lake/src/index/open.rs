@@ -14,10 +14,11 @@ use crate::files::DataFile;
 use crate::rewrite::{blocking, read_rows};
 use crate::rows::stored_events;
 use crate::table::{Lake, Snapshot};
+use crate::table_files::TableFiles;
 
 /// Indexes of the data files that may hold something.
 pub(super) struct Indexed {
-    pub(super) table: PathBuf,
+    pub(super) table: TableFiles,
     pub(super) files: Vec<(DataFile, PathBuf, Table)>,
     /// File and segment; the ones with the latest events first.
     pub(super) segments: Vec<(usize, usize)>,
@@ -39,7 +40,7 @@ impl Lake {
         search: &Search,
     ) -> (Arc<Indexed>, Vec<DataFile>) {
         let indexed = Indexed {
-            table: self.table_folder().to_owned(),
+            table: self.files().clone(),
             files: Vec::new(),
             segments: Vec::new(),
         };
@@ -53,7 +54,7 @@ impl Lake {
         snapshot: &Arc<Snapshot>,
         search: &Search,
     ) -> Result<(Arc<Indexed>, Vec<DataFile>)> {
-        let (lake_table, folder) = (self.table_folder().to_owned(), self.terms_folder());
+        let (lake_table, folder) = (self.files().clone(), self.terms_folder());
         let version = self.terms().map(|terms| terms.version());
         let (snapshot, search) = (Arc::clone(snapshot), search.clone());
         blocking(move || {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::support::{DAY, HOUR, NOW, Register, append, event, events, files, open, spec, tenant};
 
 /// Model and quantity; of every 13th event it says that it does not say all.
-struct Terms(AtomicU32);
+pub(crate) struct Terms(pub(crate) AtomicU32);
 
 fn data(event: &StoredEvent) -> (String, i64) {
     let value: Value = serde_json::from_slice(&event.json).unwrap();
@@ -70,7 +70,7 @@ fn conditions() -> Vec<(&'static str, Condition, Truth)> {
     ]
 }
 
-fn searches() -> Vec<Search> {
+pub(crate) fn searches() -> Vec<Search> {
     let all = Search {
         scope: TenantScope::All,
         types: Vec::new(),
@@ -141,11 +141,11 @@ fn offsets(answer: &Answer) -> Vec<u64> {
 }
 
 /// Every question, page by page, against looking at every event.
-async fn judged(lake: &Lake, stored: &[StoredEvent]) -> usize {
+pub(crate) async fn judged(lake: &Lake, stored: &[StoredEvent]) -> usize {
     judged_by(lake, stored, &searches()).await
 }
 
-async fn judged_by(lake: &Lake, stored: &[StoredEvent], searches: &[Search]) -> usize {
+pub(crate) async fn judged_by(lake: &Lake, stored: &[StoredEvent], searches: &[Search]) -> usize {
     let mut looked_at = 0;
     for search in searches {
         for (name, condition, truth) in conditions() {

@@ -1,5 +1,6 @@
 //! A state of the lake as files, while it is written, compacted and cleaned.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use sealwright_lake::{CompactPolicy, Erasure, ErasureKey, Lake, LakeCopy, LakeEr
 
 use crate::support::{NOW, Register, all, append, events, open, tenant};
 
-fn put(copy: &LakeCopy, to: &Path) {
+async fn put(copy: &LakeCopy, to: &Path) {
     let write = |name: &str, bytes: &[u8]| {
         let path = to.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -17,7 +18,8 @@ fn put(copy: &LakeCopy, to: &Path) {
         write(name, bytes);
     }
     for part in &copy.files {
-        let bytes = std::fs::read(&part.path).unwrap();
+        let mut bytes = Vec::new();
+        part.open().await.unwrap().read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, part.bytes);
         write(&part.name, &bytes);
     }
@@ -49,7 +51,7 @@ async fn a_state_that_is_held_stays_whole_while_the_lake_goes_on() {
     assert!(!reader.has_lost_rows(&copy).await.unwrap(), "only moved");
 
     let to = folder.path().join("copy");
-    put(&copy, &to);
+    put(&copy, &to).await;
     drop(copy);
     assert!(lake.vacuum(Duration::ZERO).await.unwrap().files > 0);
     let there = open(&to).await;
@@ -68,9 +70,17 @@ async fn a_state_that_is_held_stays_whole_while_the_lake_goes_on() {
         copy.log[0].0
     );
     let to = folder.path().join("second");
-    put(&copy, &to);
+    put(&copy, &to).await;
     let there = Lake::open_read_only(&to).await.unwrap();
     assert_eq!(there.status(), lake.status());
+    // It goes on from a checkpoint, too, with no commit behind it.
+    lake.clean_log().await.unwrap();
+    let copy = reader.copy().await.unwrap();
+    let to = folder.path().join("third");
+    put(&copy, &to).await;
+    let there = open(&to).await;
+    append(&there, &[&events(300..320)]).await;
+    assert_eq!(all(&there).await, events(0..320));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ async fn command(
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let register = crate::support::Register::empty();
     let told = Told {
+        to: None,
         tenant,
         now: NOW,
         holds: Some(&register),

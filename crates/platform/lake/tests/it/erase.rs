@@ -13,9 +13,14 @@ const SUBJECT: &str = "person-7d0f3c91@example.org";
 
 /// Every byte under the folder, and every value that the Parquet files among them hold.
 fn traces(folder: &std::path::Path, needle: &str) -> Vec<String> {
+    traces_in(files(folder), needle)
+}
+
+/// The same of files that were read.
+pub(crate) fn traces_in(files: Vec<(std::path::PathBuf, Vec<u8>)>, needle: &str) -> Vec<String> {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     let mut found = Vec::new();
-    for (path, bytes) in files(folder) {
+    for (path, bytes) in files {
         if bytes.windows(needle.len()).any(|w| w == needle.as_bytes()) {
             found.push(format!("{} (bytes)", path.display()));
         }

@@ -6,6 +6,7 @@
 mod support;
 
 mod ask;
+mod bucket;
 mod copy;
 mod damage;
 mod edge;
