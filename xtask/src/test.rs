@@ -102,6 +102,7 @@ fn tests(args: &Args) -> Result<()> {
     let objects = Radosgw::start()?;
     let azure = Emulator::azure()?;
     let google = Emulator::google()?;
+    let amazon = Emulator::amazon()?;
     let mut command = cargo();
     command.args([
         "nextest",
@@ -128,6 +129,12 @@ fn tests(args: &Args) -> Result<()> {
     }
     if let Some(store) = &google {
         command.env("SEALWRIGHT_TEST_GCS", store.url());
+    }
+    if let Some(store) = &amazon {
+        command.env("SEALWRIGHT_TEST_S3_OTHER", store.url());
+    }
+    if let Some(python) = setup::duckdb()? {
+        command.env("SEALWRIGHT_DUCKDB_PYTHON", python);
     }
     let venv = target().join("venv-tlog/bin/tlog-tiles");
     if venv.is_file() {
