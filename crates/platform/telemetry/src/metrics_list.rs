@@ -169,6 +169,21 @@ pub const METRICS: &[MetricDoc] = &[
         Gauge,
         "Stored events that the index of terms does not have yet",
     ),
+    doc(
+        "sealwright_lake_fetched_files_total",
+        Counter,
+        "Data files that were fetched from the lake's bucket",
+    ),
+    doc(
+        "sealwright_lake_fetched_bytes_total",
+        Counter,
+        "Bytes of data files that were fetched from the lake's bucket",
+    ),
+    doc(
+        "sealwright_lake_cache_bytes",
+        Gauge,
+        "Bytes of the lake's bucket that this process keeps in its folder",
+    ),
     // Ledger.
     doc(
         "sealwright_ledger_entries_total",

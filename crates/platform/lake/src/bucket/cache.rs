@@ -150,7 +150,8 @@ impl Cache {
                 fs::remove_file(&path).map_err(|e| LakeError::file(&path, e))?;
             }
         }
-        self.drop_terms(active);
+        // No index is being made yet: what is unfinished was left by a crash.
+        self.drop_terms(active, true);
         Ok(())
     }
 
@@ -161,7 +162,7 @@ impl Cache {
             self.forget(&path);
         }
         if matches!(self.home, Home::Own { .. }) {
-            self.drop_terms(active);
+            self.drop_terms(active, false);
         }
     }
 
@@ -186,7 +187,7 @@ impl Cache {
     }
 
     /// An index says what a data file held: it goes with it.
-    fn drop_terms(&self, active: &[DataFile]) {
+    fn drop_terms(&self, active: &[DataFile], unfinished: bool) {
         let Ok(entries) = fs::read_dir(&self.terms) else {
             return;
         };
@@ -195,7 +196,8 @@ impl Cache {
             .map(|file| path_of(&self.terms, &file.path))
             .collect();
         for path in entries.flatten().map(|entry| entry.path()) {
-            if path.extension().is_some_and(|e| e == "terms") && !wanted.contains(&path) {
+            let finished = path.extension().is_some_and(|e| e == "terms");
+            if (finished || unfinished) && !wanted.contains(&path) {
                 let _ = fs::remove_file(path);
             }
         }

@@ -163,10 +163,7 @@ async fn careless(
     let found = match method {
         Method::PUT => objects.insert(name, body).map(|_| Bytes::new()),
         Method::DELETE => objects.remove(&name).map(|_| Bytes::new()),
-        _ => objects
-            .get(&name)
-            .cloned()
-            .map_or_else(|| return None, Some),
+        _ => objects.get(&name).cloned(),
     };
     let status = match (found.is_some(), method) {
         (false, Method::GET) => StatusCode::NOT_FOUND,
