@@ -20,7 +20,7 @@ pub(crate) enum Owner {
     /// The operating system's lock in the lake's folder, once it is held.
     Lock(OnceLock<File>),
     /// The record in the bucket.
-    Lease(Lease, BucketTimes),
+    Lease(Box<Lease>, BucketTimes),
 }
 
 impl Owner {
@@ -163,7 +163,7 @@ impl Lake {
         )?);
         let holder = cache.holder().to_owned();
         let owner = Owner::Lease(
-            Lease::new(bucket, holder, options.times.lease),
+            Box::new(Lease::new(bucket, holder, options.times.lease)),
             options.times,
         );
         let lake = Self::of(
