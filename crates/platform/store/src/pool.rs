@@ -97,6 +97,19 @@ enum TxInner {
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
+/// SQLite ends a transaction by itself when the disk is full, and the connection is then taken for one that is in a
+/// transaction for ever. It is given up for a new one.
+async fn begin_sqlite(writer: &SqlitePool) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            Ok(writer.begin_with(BEGIN).await?)
+        }
+        begun => Ok(begun?),
+    }
+}
+
 impl Store {
     /// Opens the database, creating a SQLite file that is not there.
     ///
@@ -166,9 +179,7 @@ impl Store {
     /// When no connection is to be had in time.
     pub async fn begin(&self) -> Result<Tx> {
         let inner = match &self.pools {
-            Pools::Sqlite { writer, .. } => {
-                TxInner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-            }
+            Pools::Sqlite { writer, .. } => TxInner::Sqlite(begin_sqlite(writer).await?),
             Pools::Postgres(pool) => TxInner::Postgres(begin_postgres(pool, "BEGIN").await?),
         };
         Ok(Tx { inner })

@@ -86,3 +86,27 @@ async fn a_server_that_is_not_there_is_an_error_and_not_a_hang() {
     let url = StoreUrl::Postgres("postgres://nobody@127.0.0.1:1/none".to_owned());
     assert!(Store::open(&url).await.is_err());
 }
+
+#[tokio::test]
+async fn a_transaction_that_a_full_disk_ended_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = StoreUrl::Sqlite(folder.path().join("state.sqlite"));
+    let store = Store::open(&url).await.unwrap();
+    let run = |text: &'static str| store.execute(sealwright_store::sql(text));
+    run("CREATE TABLE t (bytes BLOB)").await.unwrap();
+    for _ in 0..3 {
+        let mut tx = store.begin().await.unwrap();
+        // No more pages than there are: what SQLite says then is what it says of a full disk.
+        let limit = sealwright_store::sql("PRAGMA max_page_count = 1");
+        tx.execute(limit).await.unwrap();
+        let large = sealwright_store::sql("INSERT INTO t VALUES (zeroblob(1000000))");
+        let error = tx.execute(large).await.unwrap_err();
+        assert!(matches!(error, StoreError::DiskFull), "{error}");
+        drop(tx);
+        run("INSERT INTO t VALUES (x'00')").await.unwrap();
+    }
+    let rows = store
+        .fetch_all(sealwright_store::sql("SELECT * FROM t"))
+        .await;
+    assert_eq!(rows.unwrap().len(), 3);
+}
