@@ -31,6 +31,7 @@ pub fn router() -> OpenApiRouter<AccessService> {
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change))
         .routes(routes!(users::link))
+        .routes(routes!(users::remove_passkeys))
         .routes(routes!(sessions::list, sessions::start, sessions::end_all))
         .routes(routes!(sessions::current, sessions::end_current))
         .routes(routes!(sessions::end))

@@ -94,3 +94,23 @@ pub(super) async fn link(
     };
     Ok((StatusCode::CREATED, Json(link)).into_response())
 }
+
+/// Passkeys that were removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RemovedPasskeys {
+    /// How many.
+    removed: u64,
+}
+
+/// Removes all passkeys of a user, whose device was lost or is in other hands. Needs `access:admin` and everything that
+/// the user may do.
+#[utoipa::path(delete, path = "/api/access/users/{user}/passkeys", tag = "access",
+    params(("user" = String, Path)), responses((status = 200, body = RemovedPasskeys), (status = 404)))]
+pub(super) async fn remove_passkeys(
+    State(access): State<AccessService>,
+    by: Principal,
+    Path(id): Path<String>,
+) -> Result<Json<RemovedPasskeys>> {
+    let removed = access.remove_passkeys_of(&by, &id).await?;
+    Ok(Json(RemovedPasskeys { removed }))
+}

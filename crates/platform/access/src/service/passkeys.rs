@@ -9,6 +9,7 @@ use crate::error::AccessError;
 use crate::model::{Passkey, PasskeyId, Session, User, UserState};
 use crate::principal::Principal;
 use crate::relying_party::{NotAccepted, Presented, Registered, RelyingParty};
+use crate::role::Action;
 use crate::store;
 
 /// A challenge is answered within this time.
@@ -176,6 +177,31 @@ impl AccessService {
         self.record(&mut tx, by, change).await?;
         tx.commit().await?;
         Ok(before)
+    }
+
+    /// Removes all passkeys of a user, whose device was lost or is in other hands. How many there were.
+    ///
+    /// # Errors
+    /// [`AccessError::NotFound`]; 403 for a user who may do more than the caller.
+    pub async fn remove_passkeys_of(&self, by: &Principal, text: &str) -> Result<u64> {
+        by.require(Action::AccessAdmin)?;
+        let user = self.user_in(by.tenants, text).await?;
+        by.require_no_less(users::who(&user.roles, user.tenant_id.is_none()), None)?;
+        let there = store::passkey::list(&self.store, user.id).await?;
+        let mut tx = self.store.begin().await?;
+        for (passkey, _) in &there {
+            store::passkey::delete(&mut tx, passkey.id).await?;
+            let change = Change {
+                action: "access.passkey.remove",
+                tenant: user.tenant_id,
+                subject: passkey.id.to_string(),
+                before: json(passkey),
+                after: None,
+            };
+            self.record(&mut tx, by, change).await?;
+        }
+        tx.commit().await?;
+        Ok(there.len() as u64)
     }
 
     /// What a browser is asked in order to sign in: `PublicKeyCredentialRequestOptionsJSON`.

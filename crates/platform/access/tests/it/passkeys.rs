@@ -489,3 +489,36 @@ async fn the_pages_add_rename_remove_and_sign_in() {
         assert_eq!(asked.status, StatusCode::CONFLICT);
     }
 }
+
+#[tokio::test]
+async fn an_admin_removes_the_passkeys_of_a_lost_device() {
+    for world in reached().await {
+        world
+            .access
+            .ensure_tenant(&Principal::local(), "acme")
+            .await
+            .unwrap();
+        person(&world, "ada@acme.example", Some("acme")).await;
+        let (ada, session) = signed_in(&world, "ada@acme.example").await;
+        let mut lost = device(1);
+        enrol(&world, &ada, &session, &mut lost).await;
+        try_with(&world, &mut lost).await.unwrap();
+        // Not by somebody who may not.
+        let refused = world
+            .access
+            .remove_passkeys_of(&ada, "ada@acme.example")
+            .await;
+        refused.unwrap_err();
+        let by = Principal::local();
+        for removed in [1, 0] {
+            let gone = world.access.remove_passkeys_of(&by, "ada@acme.example");
+            assert_eq!(gone.await.unwrap(), removed, "{}", world.store.name);
+        }
+        try_with(&world, &mut lost).await.unwrap_err();
+        let nobody = world.access.remove_passkeys_of(&by, "bob@acme.example");
+        assert!(matches!(
+            nobody.await.unwrap_err(),
+            AccessError::NotFound { .. }
+        ));
+    }
+}
