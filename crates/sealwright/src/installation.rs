@@ -1,5 +1,6 @@
 //! Everything of one data folder, opened and wired.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,10 +88,10 @@ pub(crate) fn store_url(config: &Config) -> Result<StoreUrl> {
     Ok(config.store.url.expose().parse()?)
 }
 
-/// The URL under which people reach the console.
-fn public_url(config: &Config) -> String {
-    match config.listen.public_url.as_str() {
-        "" => format!("http://{}", config.listen.address),
+/// The URL under which people reach the console of a server that listens on `address`.
+pub(crate) fn public_url(config: &Config, address: SocketAddr) -> String {
+    match config.listen.public_url.trim_end_matches('/') {
+        "" => format!("http://{address}"),
         url => url.to_owned(),
     }
 }
@@ -147,7 +148,7 @@ impl State {
             },
         )
         .with_policies(policies)
-        .with_passkeys(&public_url(&config));
+        .with_passkeys(&public_url(&config, config.listen.address));
         access.load().await?;
         let notify = crate::notify::service(
             &config,

@@ -11,6 +11,7 @@ use sealwright_notify::{Backoff, Notifier, NotifyOptions, NotifyParts, NotifySer
 use sealwright_store::Store;
 
 use crate::egress;
+use crate::installation::public_url;
 
 /// The service over the opened state.
 pub(crate) fn service(
@@ -21,11 +22,6 @@ pub(crate) fn service(
     directory: TenantDirectory,
 ) -> Result<NotifyService> {
     let settings = &config.notify;
-    let public_url = if config.listen.public_url.is_empty() {
-        format!("http://{}", config.listen.address)
-    } else {
-        config.listen.public_url.trim_end_matches('/').to_owned()
-    };
     Ok(NotifyService::new(NotifyParts {
         store,
         clock: Arc::clone(&clock),
@@ -40,7 +36,7 @@ pub(crate) fn service(
         directory,
         notifier: Notifier::new(clock),
         options: NotifyOptions {
-            public_url,
+            public_url: public_url(config, config.listen.address),
             backoff: Backoff {
                 first: settings.retry_first.micros(),
                 longest: settings.retry_longest.micros(),

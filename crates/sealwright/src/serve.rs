@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::erasure::EraseEverywhere;
-use crate::installation::Installation;
+use crate::installation::{Installation, public_url};
 use crate::senders::{KeySenders, Seldom};
 use crate::{scheduled, systems};
 
@@ -68,11 +68,7 @@ impl Server {
             .await
             .with_context(|| format!("{address} cannot be listened on; give another --listen"))?;
         let address = listener.local_addr()?;
-        let url = if config.listen.public_url.is_empty() {
-            format!("http://{address}")
-        } else {
-            config.listen.public_url.trim_end_matches('/').to_owned()
-        };
+        let url = public_url(config, address);
         let jobs = scheduled::service(&installation)?;
         let stop = CancellationToken::new();
         let syslog = crate::syslog::open(config).await?;

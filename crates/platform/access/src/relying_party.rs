@@ -1,9 +1,11 @@
 //! WebAuthn (Level 3) as the relying party: what is asked of browsers, and whether an answer holds. No database and no
 //! sessions here.
 
+use std::borrow::Borrow as _;
 use std::fmt;
 
 use sealwright_core::Digest;
+use serde::Serialize;
 use webauthn_rp::bin::{Decode as _, Encode as _};
 use webauthn_rp::request::auth::AuthenticationVerificationOptions;
 use webauthn_rp::request::register::{
@@ -12,7 +14,7 @@ use webauthn_rp::request::register::{
 use webauthn_rp::request::{AsciiDomain, ExtensionInfo, PublicKeyCredentialDescriptor, RpId};
 use webauthn_rp::response::auth::error::AuthCeremonyErr;
 use webauthn_rp::response::register::{CompressedPubKey, DynamicState, StaticState};
-use webauthn_rp::response::{AuthTransports, CredentialId};
+use webauthn_rp::response::{AuthTransports, CredentialId, SentChallenge};
 use webauthn_rp::{
     AuthenticatedCredential, DiscoverableAuthentication16, DiscoverableAuthenticationServerState,
     DiscoverableCredentialRequestOptions, PublicKeyCredentialCreationOptions, Registration,
@@ -51,6 +53,20 @@ pub(crate) struct Asked {
     /// By which the answer is found again.
     pub(crate) challenge: Digest,
     pub(crate) state: Vec<u8>,
+}
+
+impl Asked {
+    fn of(
+        client: &impl Serialize,
+        sent: &SentChallenge,
+        state: Result<Vec<u8>, impl fmt::Display>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            options: serde_json::to_string(client).map_err(|error| error.to_string())?,
+            challenge: digest(sent.0),
+            state: state.map_err(|error| error.to_string())?,
+        })
+    }
 }
 
 /// A credential as it is stored.
@@ -154,12 +170,7 @@ impl RelyingParty {
         let (server, client) = options
             .start_ceremony()
             .map_err(|error| error.to_string())?;
-        let sent: &webauthn_rp::response::SentChallenge = std::borrow::Borrow::borrow(&server);
-        Ok(Asked {
-            options: serde_json::to_string(&client).map_err(|error| error.to_string())?,
-            challenge: digest(sent.0),
-            state: server.encode().map_err(|error| error.to_string())?,
-        })
+        Asked::of(&client, server.borrow(), server.encode())
     }
 
     /// Whether the answer to [`Self::ask_registration`] holds.
@@ -196,12 +207,7 @@ impl RelyingParty {
         let (server, client) = options
             .start_ceremony()
             .map_err(|error| error.to_string())?;
-        let sent: &webauthn_rp::response::SentChallenge = std::borrow::Borrow::borrow(&server);
-        Ok(Asked {
-            options: serde_json::to_string(&client).map_err(|error| error.to_string())?,
-            challenge: digest(sent.0),
-            state: server.encode().map_err(|error| error.to_string())?,
-        })
+        Asked::of(&client, server.borrow(), server.encode())
     }
 
     /// Whether the answer to [`Self::ask_sign_in`] holds for the stored credential of `user`. Gives what changed of it.

@@ -384,14 +384,12 @@ impl Group {
                 };
                 let Known { since, values } = &mut **known;
                 values.forget(from);
-                let known = values.contains(value);
-                if !known && values.len() >= caps.entries {
+                if values.see(value, s.time) {
+                    return None;
+                }
+                if values.len() > caps.entries {
                     values.drop_oldest();
                     effects.truncated += 1;
-                }
-                values.see(value, s.time);
-                if known {
-                    return None;
                 }
                 let n = real(values.len());
                 (s.time.saturating_sub(*since) >= *learn)

@@ -4,14 +4,13 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jiff::tz::TimeZone;
-use sealwright_core::{Page as Rows, UnixMicros};
+use sealwright_core::Page as Rows;
 use sealwright_web::component::{
     Badge, Cell, Column, Command, Empty, Field, FieldKind, Form, Pager, Panel, Row, Table, Tone,
 };
 use sealwright_web::{Markup, Page, PageUrl};
 
-use super::{AccessPages, done, enter, field_error, private, problem_page, typed};
+use super::{AccessPages, done, enter, field_error, private, problem_page, time, typed};
 use crate::error::AccessError;
 use crate::forms::Fields;
 use crate::http::SessionInfo;
@@ -82,13 +81,6 @@ fn line(name: &str, label: &str, refused: Refused<'_>) -> Field {
     Field::text(name, label)
         .value(typed(refused.map(|(fields, _)| fields), name))
         .error(&fault(refused, name))
-}
-
-fn time(at: Option<UnixMicros>) -> Cell {
-    at.map_or_else(
-        || Cell::text("never"),
-        |at| Cell::time(at.timestamp(), &TimeZone::UTC),
-    )
 }
 
 fn pager<T>(rows: &Rows<T>) -> Pager {

@@ -1,42 +1,30 @@
 //! Who may do what, and what this installation forbids beyond the roles.
 
-use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use sealwright_web::component::{
     Badge, Cell, Column, Command, Definitions, Empty, Panel, Row, Table, Tone,
 };
 use sealwright_web::{Markup, Page, PageUrl};
 
-use super::{AccessPages, enter, problem_page};
-use crate::http::SessionInfo;
+use super::problem_page;
+use super::visit::Visit;
 use crate::policy::{Decision, Matrix, OwnPolicy};
-use crate::principal::Principal;
 
 const TITLE: &str = "Permissions";
 
-pub(super) async fn matrix(
-    State(pages): State<AccessPages>,
-    by: Option<Principal>,
-    info: Option<SessionInfo>,
-    url: PageUrl,
-    headers: HeaderMap,
-) -> Response {
-    let by = match enter(by, &url) {
-        Ok(by) => by,
-        Err(to_login) => return to_login,
-    };
-    let chrome = pages.chrome(&by, info.as_ref(), url.clone(), &headers, TITLE);
-    let matrix = match pages.access.matrix(&by) {
+pub(super) async fn matrix(visit: Visit) -> Response {
+    let (access, url) = (&visit.pages.access, &visit.visitor.url);
+    let chrome = visit.chrome(TITLE);
+    let matrix = match access.matrix(&visit.visitor.by) {
         Ok(matrix) => matrix,
         Err(error) => return problem_page(error, chrome),
     };
-    let table = table(&matrix, &url);
-    if let Some(export) = table.export(&url) {
+    let table = table(&matrix, url);
+    if let Some(export) = table.export(url) {
         return export;
     }
     let mut body = Markup::of(&table);
-    let own = pages.access.policies().own();
+    let own = access.policies().own();
     for policy in own {
         body = body.with(&Panel::new(
             &format!("Policy {}", policy.id),

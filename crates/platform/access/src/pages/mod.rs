@@ -4,6 +4,7 @@ mod console;
 mod entrance;
 mod matrix;
 mod passkeys;
+mod visit;
 
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use sealwright_core::Problem;
-use sealwright_web::component::Tone;
+use jiff::tz::TimeZone;
+use sealwright_core::{Problem, UnixMicros};
+use sealwright_web::component::{Cell, Tone};
 use sealwright_web::{Chrome, Crumb, Flash, Nav, PageUrl, ProblemPage, Theme};
 
 use crate::error::AccessError;
@@ -112,6 +114,13 @@ impl AccessPages {
             ])
             .flash(Flash::from_headers(headers))
     }
+}
+
+fn time(at: Option<UnixMicros>) -> Cell {
+    at.map_or_else(
+        || Cell::text("never"),
+        |at| Cell::time(at.timestamp(), &TimeZone::UTC),
+    )
 }
 
 /// The field that an error is about, and what is wrong with it.

@@ -2,48 +2,21 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::tz::TimeZone;
-use sealwright_core::{Problem, UnixMicros};
+use sealwright_core::Problem;
 use sealwright_web::component::{Cell, Column, Empty, Field, Form, Panel, PasskeyForm, Row, Table};
-use sealwright_web::{Chrome, Markup, Page, PageUrl};
+use sealwright_web::{Markup, Page};
 
-use super::{AccessPages, done, enter, field_error, problem_page};
+use super::visit::Visit;
+use super::{AccessPages, done, field_error, problem_page, time};
 use crate::error::AccessError;
 use crate::forms::Fields;
 use crate::http::SessionInfo;
-use crate::model::Passkey;
 use crate::principal::Principal;
 
 const LIST: &str = "/console/access/passkeys";
 const TITLE: &str = "Passkeys";
-
-/// Who looks, and the frame of what is seen.
-struct Visit {
-    by: Principal,
-    csrf: String,
-    url: PageUrl,
-    chrome: Chrome,
-}
-
-fn visit(
-    pages: &AccessPages,
-    by: Option<Principal>,
-    info: Option<&SessionInfo>,
-    url: PageUrl,
-    headers: &HeaderMap,
-) -> Result<Visit, Response> {
-    let by = enter(by, &url)?;
-    let chrome = pages.chrome(&by, info, url.clone(), headers, TITLE);
-    let csrf = info.map(|info| info.csrf.clone()).unwrap_or_default();
-    Ok(Visit {
-        by,
-        csrf,
-        url,
-        chrome,
-    })
-}
 
 /// JSON that a script passes on to the browser.
 pub(super) fn options(asked: Result<String, AccessError>) -> Response {
@@ -59,13 +32,6 @@ pub(super) fn options(asked: Result<String, AccessError>) -> Response {
     }
 }
 
-fn time(at: Option<UnixMicros>) -> Cell {
-    at.map_or_else(
-        || Cell::text("never"),
-        |at| Cell::time(at.timestamp(), &TimeZone::UTC),
-    )
-}
-
 fn name_field(value: &str, error: Option<&AccessError>) -> Field {
     let wrong = match error.and_then(field_error) {
         Some(("name", detail)) => detail,
@@ -78,25 +44,22 @@ fn name_field(value: &str, error: Option<&AccessError>) -> Field {
         .required()
 }
 
-async fn list_page(
-    pages: &AccessPages,
-    visit: Visit,
-    refused: Option<(&str, AccessError)>,
-) -> Response {
-    let access = &pages.access;
-    let there = match access.passkeys(&visit.by).await {
+async fn list_page(visit: &Visit, refused: Option<(&str, AccessError)>) -> Response {
+    let (access, visitor) = (&visit.pages.access, &visit.visitor);
+    let there = match access.passkeys(&visitor.by).await {
         Ok(there) => there,
-        Err(error) => return problem_page(error, visit.chrome),
+        Err(error) => return problem_page(error, visit.chrome(TITLE)),
     };
     let columns = vec![
         Column::text("name", "Name"),
         Column::time("created_at", "Added, UTC"),
         Column::time("last_used_at", "Last used, UTC"),
     ];
-    let mut table = Table::new("passkeys", "Your passkeys", &visit.url, columns).empty(Empty::new(
-        "No passkey yet.",
-        "A passkey signs in without a password, by the lock of a device. Add one below.",
-    ));
+    let mut table =
+        Table::new("passkeys", "Your passkeys", &visitor.url, columns).empty(Empty::new(
+            "No passkey yet.",
+            "A passkey signs in without a password, by the lock of a device. Add one below.",
+        ));
     for passkey in &there {
         table.push(Row::new(vec![
             Cell::link(&passkey.name, &format!("{LIST}/{}", passkey.id)),
@@ -104,7 +67,7 @@ async fn list_page(
             time(passkey.last_used_at),
         ]));
     }
-    if let Some(export) = table.export(&visit.url) {
+    if let Some(export) = table.export(&visitor.url) {
         return export;
     }
     let mut body = Markup::of(&table);
@@ -120,7 +83,7 @@ async fn list_page(
     let new = match access.relying_party() {
         Ok(party) => {
             let form =
-                Form::new(LIST, &visit.csrf, "Add a passkey").field(name_field(typed, error));
+                Form::new(LIST, &visitor.csrf, "Add a passkey").field(name_field(typed, error));
             let form = PasskeyForm::makes(
                 &format!("{LIST}/options"),
                 form,
@@ -144,21 +107,12 @@ async fn list_page(
         }
     };
     body = body.with(&new);
-    let page = Page::new(TITLE, visit.chrome, &body);
+    let page = Page::new(TITLE, visit.chrome(TITLE), &body);
     page.status(status).into_response()
 }
 
-pub(super) async fn list(
-    State(pages): State<AccessPages>,
-    by: Option<Principal>,
-    info: Option<SessionInfo>,
-    url: PageUrl,
-    headers: HeaderMap,
-) -> Response {
-    match visit(&pages, by, info.as_ref(), url, &headers) {
-        Ok(visit) => list_page(&pages, visit, None).await,
-        Err(to_login) => to_login,
-    }
+pub(super) async fn list(visit: Visit) -> Response {
+    list_page(&visit, None).await
 }
 
 pub(super) async fn ask(
@@ -172,46 +126,44 @@ pub(super) async fn ask(
     options(pages.access.ask_passkey(&by, &info.session).await)
 }
 
-pub(super) async fn add(
-    State(pages): State<AccessPages>,
-    by: Option<Principal>,
-    info: Option<SessionInfo>,
-    url: PageUrl,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let visit = match visit(&pages, by, info.as_ref(), url, &headers) {
-        Ok(visit) => visit,
-        Err(to_login) => return to_login,
-    };
+pub(super) async fn add(visit: Visit, body: Bytes) -> Response {
     let fields = match Fields::parse(&body) {
         Ok(fields) => fields,
-        Err(error) => return problem_page(error, visit.chrome),
+        Err(error) => return problem_page(error, visit.chrome(TITLE)),
     };
     let name = fields.get("name").unwrap_or("");
     let answer = fields.get("credential").unwrap_or("");
-    match pages.access.add_passkey(&visit.by, name, answer).await {
+    let access = &visit.pages.access;
+    match access.add_passkey(&visit.visitor.by, name, answer).await {
         Ok(made) => done(LIST, &format!("Added {}.", made.name)),
         Err(
             error @ (AccessError::Invalid { .. }
             | AccessError::Taken { .. }
             | AccessError::Conflict(_)
             | AccessError::Passkey(_)),
-        ) => list_page(&pages, visit, Some((name, error))).await,
-        Err(error) => problem_page(error, visit.chrome),
+        ) => list_page(&visit, Some((name, error))).await,
+        Err(error) => problem_page(error, visit.chrome(TITLE)),
     }
 }
 
-fn one_page(visit: Visit, passkey: &Passkey, error: Option<&AccessError>) -> Response {
-    let here = format!("{LIST}/{}", passkey.id);
-    let rename = Form::new(&here, &visit.csrf, "Rename").field(name_field(&passkey.name, error));
-    let remove = Form::new(&format!("{here}/remove"), &visit.csrf, "Remove").danger();
+/// The page of one passkey; with the name that was refused.
+async fn one_page(visit: &Visit, id: &str, refused: Option<&AccessError>) -> Response {
+    let there = match visit.pages.access.passkeys(&visit.visitor.by).await {
+        Ok(there) => there,
+        Err(error) => return problem_page(error, visit.chrome(TITLE)),
+    };
+    let Some(passkey) = there.iter().find(|passkey| passkey.id.to_string() == id) else {
+        return problem_page(AccessError::not_found("passkey", id), visit.chrome(TITLE));
+    };
+    let (here, csrf) = (format!("{LIST}/{}", passkey.id), &visit.visitor.csrf);
+    let rename = Form::new(&here, csrf, "Rename").field(name_field(&passkey.name, refused));
+    let remove = Form::new(&format!("{here}/remove"), csrf, "Remove").danger();
     let remove = Markup::new()
         .text("It no longer signs in. Delete it on the device, too: a browser goes on offering it.")
         .with(&remove);
     let body = Markup::of(&Panel::new("Name", &rename)).with(&Panel::new("Remove it", &remove));
-    let page = Page::new(&passkey.name, visit.chrome, &body);
-    match error {
+    let page = Page::new(&passkey.name, visit.chrome(TITLE), &body);
+    match refused {
         Some(_) => page
             .status(StatusCode::UNPROCESSABLE_ENTITY)
             .into_response(),
@@ -219,74 +171,28 @@ fn one_page(visit: Visit, passkey: &Passkey, error: Option<&AccessError>) -> Res
     }
 }
 
-async fn found(pages: &AccessPages, by: &Principal, id: &str) -> Result<Passkey, AccessError> {
-    let there = pages.access.passkeys(by).await?;
-    there
-        .into_iter()
-        .find(|passkey| passkey.id.to_string() == id)
-        .ok_or_else(|| AccessError::not_found("passkey", id))
+pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Response {
+    one_page(&visit, &id, None).await
 }
 
-pub(super) async fn one(
-    State(pages): State<AccessPages>,
-    by: Option<Principal>,
-    info: Option<SessionInfo>,
-    url: PageUrl,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
-    let visit = match visit(&pages, by, info.as_ref(), url, &headers) {
-        Ok(visit) => visit,
-        Err(to_login) => return to_login,
-    };
-    match found(&pages, &visit.by, &id).await {
-        Ok(passkey) => one_page(visit, &passkey, None),
-        Err(error) => problem_page(error, visit.chrome),
-    }
-}
-
-pub(super) async fn rename(
-    State(pages): State<AccessPages>,
-    by: Option<Principal>,
-    info: Option<SessionInfo>,
-    url: PageUrl,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Response {
-    let visit = match visit(&pages, by, info.as_ref(), url, &headers) {
-        Ok(visit) => visit,
-        Err(to_login) => return to_login,
-    };
+pub(super) async fn rename(visit: Visit, Path(id): Path<String>, body: Bytes) -> Response {
     let fields = match Fields::parse(&body) {
         Ok(fields) => fields,
-        Err(error) => return problem_page(error, visit.chrome),
+        Err(error) => return problem_page(error, visit.chrome(TITLE)),
     };
     let name = fields.get("name").unwrap_or("");
-    match pages.access.rename_passkey(&visit.by, &id, name).await {
+    let access = &visit.pages.access;
+    match access.rename_passkey(&visit.visitor.by, &id, name).await {
         Ok(named) => done(LIST, &format!("It is called {} now.", named.name)),
-        Err(error @ AccessError::Invalid { .. }) => match found(&pages, &visit.by, &id).await {
-            Ok(passkey) => one_page(visit, &passkey, Some(&error)),
-            Err(error) => problem_page(error, visit.chrome),
-        },
-        Err(error) => problem_page(error, visit.chrome),
+        Err(error @ AccessError::Invalid { .. }) => one_page(&visit, &id, Some(&error)).await,
+        Err(error) => problem_page(error, visit.chrome(TITLE)),
     }
 }
 
-pub(super) async fn remove(
-    State(pages): State<AccessPages>,
-    by: Option<Principal>,
-    info: Option<SessionInfo>,
-    url: PageUrl,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
-    let visit = match visit(&pages, by, info.as_ref(), url, &headers) {
-        Ok(visit) => visit,
-        Err(to_login) => return to_login,
-    };
-    match pages.access.remove_passkey(&visit.by, &id).await {
+pub(super) async fn remove(visit: Visit, Path(id): Path<String>) -> Response {
+    let access = &visit.pages.access;
+    match access.remove_passkey(&visit.visitor.by, &id).await {
         Ok(gone) => done(LIST, &format!("Removed {}.", gone.name)),
-        Err(error) => problem_page(error, visit.chrome),
+        Err(error) => problem_page(error, visit.chrome(TITLE)),
     }
 }

@@ -14,7 +14,7 @@ use super::super::ruleset::{Active, Ruleset};
 use super::judge::{Judged, Verdict};
 use super::{Report, WouldBe};
 
-/// Microseconds for which an idle source can still hold others back, and the clock's own second.
+/// Behind lateness and idleness, in microseconds: the clock ticks in whole seconds.
 const AFTER: i64 = 2_000_000;
 
 /// Goes through judged events.
