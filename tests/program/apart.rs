@@ -12,6 +12,7 @@ use crate::support::{Place, Server, places};
 const NO_TENANTS: &[(&str, &str)] = &[
     ("schema_migration", "which migrations were applied"),
     ("installation_claim", "what all processes agree on"),
+    ("installation_process", "the installation's"),
     (
         "access_throttle",
         "digests of addresses and names, before it is known whose they are",

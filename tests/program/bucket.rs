@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::backup::{event, stored};
 use crate::support::{Place, Server};
 
-fn endpoint() -> Option<String> {
+pub(crate) fn endpoint() -> Option<String> {
     let endpoint = std::env::var("SEALWRIGHT_TEST_S3_OTHER").ok();
     if endpoint.is_none() {
         eprintln!("skipped: S3 (SEALWRIGHT_TEST_S3_OTHER is not set)");
@@ -14,7 +14,7 @@ fn endpoint() -> Option<String> {
     endpoint
 }
 
-async fn make_bucket(endpoint: &str) -> String {
+pub(crate) async fn make_bucket(endpoint: &str) -> String {
     let name = format!("program-{:016x}", rand::random::<u64>());
     let made = reqwest::Client::new()
         .put(format!("{endpoint}/{name}"))
@@ -25,10 +25,22 @@ async fn make_bucket(endpoint: &str) -> String {
     name
 }
 
-fn set(place: &mut Place, key: &str, value: &str) {
+pub(crate) fn set(place: &mut Place, key: &str, value: &str) {
     let name = format!("SEALWRIGHT__LAKE__{key}");
     place.settings.retain(|(set, _)| *set != name);
     place.settings.push((name, value.to_owned()));
+}
+
+/// Another process of the same installation: its own folder, with the first one's keys.
+pub(crate) fn beside(first: &Place) -> Place {
+    let mut place = Place::sqlite();
+    place.url.clone_from(&first.url);
+    place.settings.clone_from(&first.settings);
+    std::fs::create_dir_all(place.data.join("keys")).unwrap();
+    for key in first.files("keys", "") {
+        std::fs::copy(&key, place.data.join("keys").join(key.file_name().unwrap())).unwrap();
+    }
+    place
 }
 
 async fn send(server: &Server, key: &str, ids: std::ops::Range<u32>) {
@@ -37,7 +49,7 @@ async fn send(server: &Server, key: &str, ids: std::ops::Range<u32>) {
     server.caught_up().await;
 }
 
-fn in_bucket(place: &mut Place, endpoint: &str) {
+pub(crate) fn in_bucket(place: &mut Place, endpoint: &str) {
     set(place, "S3_ENDPOINT", endpoint);
     set(place, "S3_ACCESS_KEY", "testaccess");
     set(place, "S3_SECRET_KEY", "testsecret");
@@ -55,13 +67,7 @@ async fn servers_of_one_database_share_a_bucket_and_take_over_from_each_other() 
     let url = format!("s3://{}/lake", make_bucket(&endpoint).await);
     set(&mut place, "URL", &url);
     let acme = place.key("acme", "events:write,lake:read");
-    let mut other = Place::sqlite();
-    other.url.clone_from(&place.url);
-    other.settings.clone_from(&place.settings);
-    std::fs::create_dir_all(other.data.join("keys")).unwrap();
-    for key in place.files("keys", "") {
-        std::fs::copy(&key, other.data.join("keys").join(key.file_name().unwrap())).unwrap();
-    }
+    let other = beside(&place);
     let first = Server::start(&place);
     let second = Server::start(&other);
     send(&second, &acme, 0..40).await;

@@ -13,6 +13,7 @@ mod bucket;
 mod exactness;
 mod imports;
 mod journey;
+mod nodes;
 mod prometheus;
 mod response;
 mod routes;

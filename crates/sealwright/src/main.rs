@@ -21,6 +21,7 @@ mod scheduled;
 mod secrets;
 mod senders;
 mod serve;
+mod sharing;
 mod sink;
 mod store_migrate;
 mod stored;

@@ -72,7 +72,9 @@ impl Server {
         let jobs = scheduled::service(&installation)?;
         let stop = CancellationToken::new();
         let syslog = crate::syslog::open(config).await?;
+        let sharing = crate::sharing::open(&installation).await?;
         let mut tasks = background(&installation, &jobs, &stop);
+        crate::sharing::run(sharing, &installation, &mut tasks, &stop);
         let intake = intake(&installation);
         let parts = crate::syslog::parts(
             config,
@@ -134,7 +136,7 @@ impl Server {
 }
 
 /// Lets another process write the lake at once; one that is not told waits until the time is over.
-async fn give_up_lake(installation: &Installation) {
+pub(crate) async fn give_up_lake(installation: &Installation) {
     const LONGEST: Duration = Duration::from_secs(5);
     match tokio::time::timeout(LONGEST, installation.lake.release()).await {
         Ok(Ok(())) => {}
@@ -321,7 +323,7 @@ async fn follow_others(installation: Arc<Installation>, stop: CancellationToken)
 }
 
 /// How this process calls itself to others: host and process.
-fn process_name() -> String {
+pub(crate) fn process_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let process = format!("process {}", std::process::id());
     match host.trim() {

@@ -45,7 +45,9 @@ pub(crate) async fn run(
     let installation = Arc::new(Installation::open(config).await?);
     let jobs = scheduled::service(&installation)?;
     let stop = CancellationToken::new();
+    let sharing = crate::sharing::open(&installation).await?;
     let mut tasks = serve::background(&installation, &jobs, &stop);
+    crate::sharing::run(sharing, &installation, &mut tasks, &stop);
     if let Some(listener) = listener {
         writeln!(err, "listening on http://{}", listener.local_addr()?)?;
         let router = serve::health(&installation, metrics);
@@ -67,6 +69,7 @@ pub(crate) async fn run(
     if tokio::time::timeout(grace, ended).await.is_err() {
         tracing::warn!("work took longer than the grace; it resumes in another process");
     }
+    serve::give_up_lake(&installation).await;
     installation.state.store.close().await;
     Ok(())
 }

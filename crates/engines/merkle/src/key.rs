@@ -290,6 +290,19 @@ impl SignerKey {
         }
     }
 
+    /// 32 secret bytes for another purpose, which follow from this key and say nothing about it
+    /// (HMAC-SHA-256 of the purpose, keyed with the seed).
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        use hmac::{KeyInit as _, Mac as _};
+        // The key as one block (RFC 2104, section 2): zeros behind it.
+        let mut block = hmac::digest::Key::<hmac::Hmac<sha2::Sha256>>::default();
+        block[..32].copy_from_slice(self.key.as_bytes());
+        let mut mac = hmac::Hmac::<sha2::Sha256>::new(&block);
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// The secret text form, `PRIVATE+KEY+<name>+<key id>+<base64>`, as other note tools write
     /// it. Keep it out of logs.
     #[must_use]

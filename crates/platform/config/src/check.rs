@@ -140,6 +140,17 @@ pub(crate) fn check(config: &Config) -> Result<(), Wrong> {
         "lake.s3_secret_key",
         "and lake.s3_access_key are set both, or neither",
     )?;
+    let shares = &lake.share_listen;
+    rule(
+        shares.is_empty() || shares.parse::<std::net::SocketAddr>().is_ok(),
+        "lake.share_listen",
+        "is not of the form ADDRESS:PORT",
+    )?;
+    rule(
+        lake.share_address.is_empty() || !shares.is_empty(),
+        "lake.share_address",
+        "says where others reach lake.share_listen, which is empty",
+    )?;
     let origin = &config.ledger.origin;
     rule(
         !origin.is_empty() && !origin.contains(char::is_whitespace) && !origin.contains('+'),

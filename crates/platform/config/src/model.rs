@@ -173,6 +173,12 @@ sections! {
         s3_secret_key: Secret = "",
         /// Bytes of the bucket's files that a process keeps in its folder at most.
         cache_bytes: u64 = "10737418240",
+        /// `ADDRESS:PORT` at which this process takes parts of the questions that other processes of the database are asked, and lets them take parts of its own. It answers alone when empty. Only processes with this installation's `keys/ledger.key` are let in.
+        share_listen: String = "",
+        /// `HOST:PORT` at which the others reach it; `lake.share_listen` when empty.
+        share_address: String = "",
+        /// Bytes of data files from which on a question is shared; what is smaller is quicker alone.
+        share_bytes: u64 = "67108864",
         /// How long events are kept; whole days are deleted after it.
         retention: Length = "400d",
         /// Rows that one query over HTTP may return.

@@ -1,21 +1,25 @@
-//! Questions over a lake of N events, against DuckDB over the same Parquet files.
+//! Questions over lakes of N events, by one process and by three together, against DuckDB over the same Parquet
+//! files.
 //!
-//! `cargo run --release -p sealwright-lake --example bench_lake -- [EVENTS]` (2 million when not given)
+//! `cargo run --release -p sealwright-lake --example bench_lake -- [EVENTS…]` (2 million when not given)
 //! prints one JSON object a line: `{"bench","case","ours","peer","peer_name","unit","ratio"}`, times in
 //! milliseconds (median of 9 after one unmeasured run), a higher ratio is better for us. DuckDB runs in
 //! the Python interpreter that `SEALWRIGHT_DUCKDB_PYTHON` names; without it `peer` and `ratio` are null.
-//! Both must give the same answer.
+//! All must give the same answer. The three processes share every question, on the same machine: what that costs is seen, and
+//! not what more machines bring.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sealwright_core::{Digest, TenantId, TenantScope, UnixMicros};
 use sealwright_events::{Consumer as _, StoredEvent};
-use sealwright_lake::{CompactPolicy, Lake, LakeWriter, QueryLimits, WritePolicy};
+use sealwright_lake::{CompactPolicy, Lake, LakeWriter, QueryLimits, ShareOptions, WritePolicy};
+use secrecy::SecretBox;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 const DAY: i64 = sealwright_core::clock::DAY;
 /// 2026-08-01T00:00:00Z.
@@ -120,11 +124,86 @@ fn parquet_files(folder: &std::path::Path, found: &mut Vec<String>) {
     }
 }
 
+/// Takes part in questions over the lake in a folder, as another process does.
+async fn take_part(folder: &str, from_bytes: u64) -> (Lake, String) {
+    let lake = Lake::open_read_only(std::path::Path::new(folder))
+        .await
+        .unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let options = ShareOptions {
+        secret: SecretBox::new(Box::new([1; 32])),
+        address: address.clone(),
+        version: "bench".to_owned(),
+        from_bytes,
+        memory: QueryLimits::default().memory,
+    };
+    let server = lake.share(listener, &options).unwrap();
+    tokio::spawn(server.run(CancellationToken::new()));
+    (lake, address)
+}
+
+/// Another process of this program that takes part until it is dropped, and where it is.
+struct Other(Child, String);
+
+impl Other {
+    fn start(folder: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--part", folder])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut address).unwrap();
+        Self(child, address.trim().to_owned())
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[tokio::main]
 async fn main() {
-    let total: u64 = std::env::args()
-        .nth(1)
-        .map_or(2_000_000, |n| n.parse().unwrap());
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, folder] = args.as_slice()
+        && flag == "--part"
+    {
+        let (_lake, address) = take_part(folder, 1).await;
+        println!("{address}");
+        std::future::pending::<()>().await;
+    }
+    let mut sizes: Vec<u64> = args.iter().map(|n| n.parse().unwrap()).collect();
+    if sizes.is_empty() {
+        sizes.push(2_000_000);
+    }
+    for size in sizes {
+        measure(size).await;
+    }
+}
+
+fn line(case: &str, ours: f64, peer: Option<(&str, f64)>, unit: &str) {
+    let ratio = peer.map(|(_, peer)| {
+        if unit == "ms" {
+            peer / ours
+        } else {
+            ours / peer
+        }
+    });
+    println!(
+        "{}",
+        json!({
+            "bench": "lake", "case": case, "ours": ours, "peer": peer.map(|p| p.1),
+            "peer_name": peer.map(|p| p.0), "unit": unit, "ratio": ratio,
+        })
+    );
+}
+
+async fn measure(total: u64) {
     let folder = tempfile::tempdir().unwrap();
     let lake = Lake::open(folder.path()).await.unwrap();
     let writer = LakeWriter::new(
@@ -155,26 +234,10 @@ async fn main() {
         "{} events, {} files, {} bytes",
         status.rows, status.files, status.bytes
     );
-    let line = |case: &str, ours: f64, peer: Option<f64>, unit: &str, ratio: Option<f64>| {
-        println!(
-            "{}",
-            json!({"bench": "lake", "case": case, "ours": ours, "peer": peer, "peer_name": "duckdb", "unit": unit, "ratio": ratio})
-        );
-    };
-    line(
-        "write",
-        total as f64 / writing.as_secs_f64(),
-        None,
-        "events/s",
-        None,
-    );
-    line(
-        "compact",
-        total as f64 / compacting.as_secs_f64(),
-        None,
-        "events/s",
-        None,
-    );
+    let named = |case: &str| format!("{case}, {total} events");
+    let rate = |time: Duration| total as f64 / time.as_secs_f64();
+    line(&named("write"), rate(writing), None, "events/s");
+    line(&named("compact"), rate(compacting), None, "events/s");
 
     let of = |select: &str, ty: &str| {
         format!(
@@ -228,30 +291,48 @@ async fn main() {
         &files,
         &cases.iter().map(|c| c.2.clone()).collect::<Vec<_>>(),
     );
+    let place = folder.path().display().to_string();
+    let others = [Other::start(&place), Other::start(&place)];
+    let (shared, _) = take_part(&place, 1).await;
+    let addresses: Vec<String> = others.iter().map(|other| other.1.clone()).collect();
+    assert_eq!(shared.set_peers(&addresses).unwrap(), 2);
     for (i, (case, sql, _)) in cases.iter().enumerate() {
-        let mut times = Vec::new();
-        let mut answer = Vec::new();
-        for run in 0..=RUNS {
-            let start = Instant::now();
-            answer = lake
-                .query(TenantScope::All, sql, QueryLimits::default())
-                .await
-                .unwrap()
-                .rows;
-            if run > 0 {
-                times.push(start.elapsed());
-            }
-        }
-        let ours = median(times);
-        let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-        let answer: Vec<Vec<String>> = answer
-            .iter()
-            .map(|row| row.iter().map(text).collect())
-            .collect();
+        let (ours, answer, _) = ask(&lake, sql).await;
         let peer = theirs.as_ref().map(|theirs| {
             assert_eq!(json!(answer), theirs[i]["answer"], "{case}");
-            theirs[i]["ms"].as_f64().unwrap()
+            ("duckdb", theirs[i]["ms"].as_f64().unwrap())
         });
-        line(case, ours, peer, "ms", peer.map(|p| p / ours));
+        line(&named(case), ours, peer, "ms");
+        let (together, same, processes) = ask(&shared, sql).await;
+        assert_eq!(answer, same, "{case}");
+        let alone = Some(("one process", ours));
+        line(
+            &named(&format!("{case}, {processes} processes")),
+            together,
+            alone,
+            "ms",
+        );
     }
+}
+
+/// The median of the times that a question takes, its answer, and how many processes gave it.
+async fn ask(lake: &Lake, sql: &str) -> (f64, Vec<Vec<String>>, u32) {
+    let mut times = Vec::new();
+    let mut rows = Vec::new();
+    let mut processes = 0;
+    for run in 0..=RUNS {
+        let start = Instant::now();
+        let answer = lake
+            .query(TenantScope::All, sql, QueryLimits::default())
+            .await
+            .unwrap();
+        if run > 0 {
+            times.push(start.elapsed());
+        }
+        processes = answer.processes;
+        rows = answer.rows;
+    }
+    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    let rows = rows.iter().map(|row| row.iter().map(text).collect());
+    (median(times), rows.collect(), processes)
 }

@@ -177,14 +177,17 @@ pub async fn run(
             say(
                 err,
                 &format!(
-                    "{} rows{}; {files} files, {} bytes read; the lake holds offsets below {}",
+                    "{} rows{}; {files} files, {} read; the lake holds offsets below {}",
                     result.rows.len(),
                     if result.truncated {
                         " (cut at the limit)"
                     } else {
                         ""
                     },
-                    result.bytes_scanned,
+                    result.bytes_scanned.map_or_else(
+                        || "an unknown number of bytes".to_owned(),
+                        |bytes| format!("{bytes} bytes")
+                    ),
                     result.next_offset
                 ),
             )?;

@@ -3,7 +3,7 @@
 //! [`LakeWriter`] brings events from the log into the table `events`, partitioned by stream and UTC
 //! day. [`Lake`] answers SQL within a tenant's scope ([`Lake::query`]) and typed questions
 //! ([`Lake::events_of`], [`Lake::count`]), finds events by their terms ([`Lake::ask`],
-//! with an index that [`Lake::index`] makes), and does the table's maintenance
+//! with an index that [`Lake::index`] makes), shares questions with other processes ([`Lake::share`]), and does the table's maintenance
 //! ([`Lake::compact`], [`Lake::retain`], [`Lake::vacuum`], [`Lake::clean_log`], [`Lake::erase`]).
 //!
 //! The lake lags the log: [`LakeStatus::next_offset`] is the first event that it does not hold.
@@ -35,6 +35,7 @@ mod rewrite;
 mod rows;
 mod schema;
 mod session;
+mod share;
 mod table;
 mod table_files;
 mod udf;
@@ -57,5 +58,6 @@ pub use query::{
     LONGEST_QUERY_SECONDS, LONGEST_QUERY_TEXT, QueryLimits, QueryResult, ResultColumn,
 };
 pub use schema::{MAX_STREAMS, OTHER_STREAM, stream_of};
+pub use share::{ShareOptions, ShareServer};
 pub use table::{Lake, LakeStatus, WRITER_APP};
 pub use writer::{LakeWriter, WritePolicy};

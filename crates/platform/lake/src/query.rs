@@ -1,11 +1,13 @@
 //! SQL over the lake: reading only, within a tenant scope, within limits.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use datafusion::common::ScalarValue;
-use datafusion::execution::{FunctionRegistry as _, TaskContext};
+use datafusion::execution::{
+    FunctionRegistry as _, SessionState, SessionStateBuilder, TaskContext,
+};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext, col, lit};
@@ -23,6 +25,7 @@ use crate::files::DataFile;
 use crate::provider::{Events, Scanned};
 use crate::rows::json_rows;
 use crate::session;
+use crate::share::{self, Round, is_divided};
 use crate::table::{Lake, Snapshot};
 
 /// No query runs longer, whatever its limit says: a vacuum must know when readers have ended.
@@ -77,8 +80,10 @@ pub struct QueryResult {
     pub truncated: bool,
     /// Data files that the statistics did not rule out.
     pub files_scanned: u64,
-    /// Bytes that were read from them.
-    pub bytes_scanned: u64,
+    /// Bytes that were read from them. Null when another process that had a part did not say.
+    pub bytes_scanned: Option<u64>,
+    /// How many processes answered, each a part.
+    pub processes: u32,
     /// The first offset that the lake did not hold: later events are not in the answer.
     pub next_offset: u64,
 }
@@ -115,6 +120,20 @@ impl Scoped {
         Self::of_files(lake, snapshot, None, scope, memory)
     }
 
+    /// The same for a question that others may have parts of.
+    fn in_round(
+        lake: &Lake,
+        snapshot: Arc<Snapshot>,
+        scope: TenantScope,
+        memory: usize,
+        round: &Round<'_>,
+    ) -> Result<Self> {
+        let version = snapshot.version;
+        Self::with(lake, snapshot, None, scope, memory, |builder| {
+            round.session(builder, version, memory)
+        })
+    }
+
     /// The same with some of the state's files only.
     pub(crate) fn of_files(
         lake: &Lake,
@@ -123,9 +142,23 @@ impl Scoped {
         scope: TenantScope,
         memory: usize,
     ) -> Result<Self> {
+        Self::with(lake, snapshot, files, scope, memory, |builder| {
+            Ok(builder.build())
+        })
+    }
+
+    fn with(
+        lake: &Lake,
+        snapshot: Arc<Snapshot>,
+        files: Option<Vec<DataFile>>,
+        scope: TenantScope,
+        memory: usize,
+        build: impl FnOnce(SessionStateBuilder) -> Result<SessionState>,
+    ) -> Result<Self> {
         let scanned = Arc::new(Scanned::default());
         let explain_files = matches!(scope, TenantScope::All);
-        let context = session::context(lake.runtime(), memory, explain_files)?;
+        let builder = session::builder(lake.runtime(), memory, explain_files)?;
+        let context = session::context(build(builder)?);
         let table = Events::new(snapshot, files, Arc::clone(&scanned));
         // The table itself is never registered under a name: what a query can name is filtered already.
         let mut rows = context.read_table(Arc::new(table))?;
@@ -177,12 +210,37 @@ impl Lake {
         limits: QueryLimits,
     ) -> Result<QueryResult> {
         let statement = parse(sql, scope)?;
+        let seconds = limits.seconds.clamp(1, LONGEST_QUERY_SECONDS);
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let mut round = Round::first(self.sharing());
+        loop {
+            let mut divided = false;
+            let answer = self.answer(&statement, scope, limits, &round, until, &mut divided);
+            match answer.await {
+                Err(error) if round.again(&error, divided).await => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// One try, with the processes of `round`. `divided` says afterwards whether others had parts.
+    async fn answer(
+        &self,
+        statement: &Statement,
+        scope: TenantScope,
+        limits: QueryLimits,
+        round: &Round<'_>,
+        until: Instant,
+        divided: &mut bool,
+    ) -> Result<QueryResult> {
         let (snapshot, reader) = self.read().await?;
         let next_offset = self.next_offset();
-        let scoped = Scoped::new(self, snapshot, scope, limits.memory)?;
+        let scoped = Scoped::in_round(self, snapshot, scope, limits.memory, round)?;
         scoped.register_view()?;
         let scanned = Arc::clone(&scoped.scanned);
-        let seconds = limits.seconds.clamp(1, LONGEST_QUERY_SECONDS);
+        let statement = statement.clone();
+        let parts = Arc::new(AtomicBool::new(false));
+        let has_parts = Arc::clone(&parts);
         // In a task of its own, so that a step that does not yield cannot hold up the timer. The task
         // keeps the files from removal until it has really ended.
         let answer = AbortOnDrop(tokio::spawn(async move {
@@ -192,10 +250,16 @@ impl Lake {
             allowed(&plan)?;
             let frame = Box::pin(context.execute_logical_plan(plan)).await?;
             let task = Arc::new(frame.task_ctx());
+            // A plan that cannot be divided may still be one for this process.
+            has_parts.store(true, Ordering::Relaxed);
             let plan = Box::pin(frame.create_physical_plan()).await?;
+            has_parts.store(is_divided(plan.as_ref()), Ordering::Relaxed);
             collect(plan, task, limits).await
         }));
-        let (plan, rows, truncated) = answer.within(seconds).await?;
+        let seconds = limits.seconds.clamp(1, LONGEST_QUERY_SECONDS);
+        let answer = answer.until(until, seconds).await;
+        *divided = parts.load(Ordering::Relaxed);
+        let (plan, rows, truncated) = answer?;
         Ok(QueryResult {
             columns: plan
                 .schema()
@@ -209,18 +273,28 @@ impl Lake {
             rows,
             truncated,
             files_scanned: scanned.files.load(Ordering::Relaxed),
-            bytes_scanned: bytes_scanned(plan.as_ref()),
+            processes: round.processes(plan.as_ref()),
+            bytes_scanned: measured(plan, truncated).await,
             next_offset,
         })
     }
+}
+
+/// What a plan has read. Where other processes had parts, and were stopped when enough rows were there, it is not known.
+async fn measured(plan: Arc<dyn ExecutionPlan>, truncated: bool) -> Option<u64> {
+    if truncated && is_divided(plan.as_ref()) {
+        return None;
+    }
+    let plan = share::measured(plan).await?;
+    Some(bytes_scanned(plan.as_ref()))
 }
 
 /// A running query, which ends with whoever waits for it.
 struct AbortOnDrop(tokio::task::JoinHandle<Result<Answer>>);
 
 impl AbortOnDrop {
-    async fn within(mut self, seconds: u64) -> Result<Answer> {
-        match tokio::time::timeout(Duration::from_secs(seconds), &mut self.0).await {
+    async fn until(mut self, until: Instant, seconds: u64) -> Result<Answer> {
+        match tokio::time::timeout_at(until.into(), &mut self.0).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(ended)) => Err(LakeError::Table(format!("the query ended: {ended}"))),
             Err(_) => Err(LakeError::Limit {

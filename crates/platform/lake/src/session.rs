@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -56,40 +56,49 @@ pub(crate) fn runtime(files: Arc<dyn ObjectStore>) -> Result<Arc<RuntimeEnv>> {
     Ok(runtime)
 }
 
-/// A session with its own memory limit in bytes, without spilling to disk. `explain_files` lets plans
-/// name data files.
-pub(crate) fn context(
-    shared: &RuntimeEnv,
-    memory: usize,
-    explain_files: bool,
-) -> Result<SessionContext> {
-    let runtime = RuntimeEnvBuilder::from_runtime_env(shared)
+/// The same with a memory limit in bytes of its own, without spilling to disk.
+pub(crate) fn limited(shared: &RuntimeEnv, memory: usize) -> Result<Arc<RuntimeEnv>> {
+    Ok(RuntimeEnvBuilder::from_runtime_env(shared)
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
         .with_disk_manager_builder(
             DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
         )
-        .build_arc()?;
+        .build_arc()?)
+}
+
+/// What all sessions have set, wherever they run.
+pub(crate) fn configure(config: &mut SessionConfig) {
+    let options = config.options_mut();
+    options.execution.time_zone = Some("+00:00".to_owned());
+    options.execution.collect_statistics = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    options.execution.parquet.enable_page_index = true;
+    options.sql_parser.collect_spans = true;
+}
+
+/// A session to be, with a memory limit in bytes. `explain_files` lets plans name data files.
+pub(crate) fn builder(
+    shared: &RuntimeEnv,
+    memory: usize,
+    explain_files: bool,
+) -> Result<SessionStateBuilder> {
     let mut config = SessionConfig::new()
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(true);
-    {
-        let options = config.options_mut();
-        options.execution.time_zone = Some("+00:00".to_owned());
-        options.execution.collect_statistics = false;
-        options.execution.parquet.pushdown_filters = true;
-        options.execution.parquet.reorder_filters = true;
-        options.execution.parquet.enable_page_index = true;
-        options.sql_parser.collect_spans = true;
-        options.explain.logical_plan_only = !explain_files;
-    }
-    let state = SessionStateBuilder::new()
+    configure(&mut config);
+    config.options_mut().explain.logical_plan_only = !explain_files;
+    Ok(SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime)
+        .with_runtime_env(limited(shared, memory)?)
         .with_default_features()
         // No file formats and no table functions: there is nothing to read but the registered views.
         .with_file_formats(Vec::new())
-        .with_table_functions(std::collections::HashMap::new())
-        .build();
+        .with_table_functions(std::collections::HashMap::new()))
+}
+
+/// A session in which SQL is asked.
+pub(crate) fn context(state: SessionState) -> SessionContext {
     let context = SessionContext::new_with_state(state);
     for name in REFUSED_FUNCTIONS {
         context.deregister_udf(name);
@@ -97,5 +106,5 @@ pub(crate) fn context(
     for function in udf::all() {
         context.register_udf(function);
     }
-    Ok(context)
+    context
 }

@@ -20,6 +20,7 @@ use crate::files::{DataFile, active_files};
 use crate::log::{CHECKPOINT_EVERY, LogPlace};
 use crate::open::Owner;
 use crate::readers::Reader;
+use crate::share::{Share, SharedLake};
 use crate::table_files::TableFiles;
 
 /// The application id under which the writer keeps its cursor in the table.
@@ -59,6 +60,8 @@ struct Inner {
     owner: Owner,
     /// What the index is made of; without it there is none.
     terms: OnceLock<Arc<dyn EventTerms>>,
+    /// Other processes that questions are shared with.
+    share: OnceLock<Share>,
 }
 
 /// What a lake is opened with.
@@ -128,7 +131,22 @@ impl Lake {
             clock: parts.clock,
             owner: parts.owner,
             terms: OnceLock::new(),
+            share: OnceLock::new(),
         })))
+    }
+
+    pub(crate) fn set_share(&self, share: Share) -> std::result::Result<(), Share> {
+        self.0.share.set(share)
+    }
+
+    pub(crate) fn sharing(&self) -> Option<&Share> {
+        self.0.share.get()
+    }
+
+    /// The lake for as long as somebody else keeps it open.
+    pub(crate) fn weak(&self) -> SharedLake {
+        let weak = Arc::downgrade(&self.0);
+        Arc::new(move || weak.upgrade().map(Self))
     }
 
     pub(crate) fn owner(&self) -> &Owner {
@@ -362,6 +380,20 @@ impl Lake {
         let reader = Reader::register(&self.readers_folder(), 0)?;
         self.refresh_reader().await?;
         Ok((self.snapshot(), reader))
+    }
+
+    /// Knows the table's state `version`, or a later one.
+    pub(crate) async fn at_least(&self, version: u64) -> Result<()> {
+        if self.snapshot().version < version {
+            self.refresh_reader().await?;
+        }
+        let known = self.snapshot().version;
+        if known < version {
+            return Err(LakeError::Table(format!(
+                "this process knows the table up to version {known}, and not {version}"
+            )));
+        }
+        Ok(())
     }
 
     /// As [`Self::read`], for what may take longer than any query.

@@ -5,7 +5,7 @@ use sealwright_core::UnixMicros;
 use crate::{Component, Result, Store, sql};
 
 /// The tables of this crate.
-pub const COMPONENT: Component = crate::migrations!("store", 1 => "0001_init");
+pub const COMPONENT: Component = crate::migrations!("store", 1 => "0001_init", 2 => "0002_process");
 
 impl Store {
     /// The value that this database has under `name`: the first caller's stays, and everybody is told it. A

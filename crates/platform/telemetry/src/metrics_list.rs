@@ -184,6 +184,11 @@ pub const METRICS: &[MetricDoc] = &[
         Gauge,
         "Bytes of the lake's bucket that this process keeps in its folder",
     ),
+    doc(
+        "sealwright_lake_shared_questions_total",
+        Counter,
+        "Questions over the lake that several processes answered (outcome: shared), and tries that failed and were made again",
+    ),
     // Ledger.
     doc(
         "sealwright_ledger_entries_total",

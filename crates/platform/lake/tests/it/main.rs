@@ -14,5 +14,6 @@ mod erase;
 mod isolation;
 mod keep;
 mod query;
+mod share;
 mod shared;
 mod write;

@@ -1,5 +1,5 @@
 use sealwright_core::UnixMicros;
-use sealwright_store::{DataLock, Store, StoreError, StoreUrl};
+use sealwright_store::{DataLock, Process, Store, StoreError, StoreUrl};
 
 #[test]
 fn urls_are_read_and_shown_without_passwords() {
@@ -58,6 +58,31 @@ async fn the_first_claim_stays() {
         assert_eq!(store.claim("other", "b", now).await.unwrap(), "b");
         assert_eq!(store.shared(), store.name == "postgres");
         assert_eq!(store.url.shared(), store.shared());
+    }
+}
+
+#[tokio::test]
+async fn processes_say_that_they_are_there_until_they_go() {
+    for store in sealwright_store::testing::both().await {
+        let store = store.migrated(&[sealwright_store::COMPONENT]).await;
+        let day = 24 * 3_600 * 1_000_000;
+        let process = |address: &str, seen: i64| Process {
+            address: address.to_owned(),
+            name: format!("host of {address}"),
+            version: "1.0.0".to_owned(),
+            seen_at: UnixMicros(seen),
+        };
+        for (address, seen) in [("b:1", 5), ("a:1", 10), ("b:1", 11)] {
+            store.announce(&process(address, seen)).await.unwrap();
+        }
+        let all = store.processes(UnixMicros(0)).await.unwrap();
+        assert_eq!(all, [process("a:1", 10), process("b:1", 11)]);
+        let late = store.processes(UnixMicros(11)).await.unwrap();
+        assert_eq!(late, [process("b:1", 11)]);
+        store.announce(&process("c:1", day + 11)).await.unwrap();
+        store.depart("c:1").await.unwrap();
+        let left = store.processes(UnixMicros(0)).await.unwrap();
+        assert_eq!(left, [process("b:1", 11)], "{}", store.name);
     }
 }
 
