@@ -219,9 +219,11 @@ async fn the_loop_goes_on_after_errors_and_sees_what_comes() {
             FEW,
             stop.clone(),
         ));
+        let mut pushed = false;
         for _ in 0..200 {
-            if taken(&store).await.len() == 3 {
+            if !pushed && taken(&store).await.len() == 3 {
                 log.push(30);
+                pushed = true;
             }
             if taken(&store).await.len() == 33 {
                 break;
