@@ -21,7 +21,7 @@ mod scheduled;
 mod secrets;
 mod senders;
 mod serve;
-mod sharing;
+mod share;
 mod sink;
 mod store_migrate;
 mod stored;

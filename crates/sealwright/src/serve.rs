@@ -72,9 +72,9 @@ impl Server {
         let jobs = scheduled::service(&installation)?;
         let stop = CancellationToken::new();
         let syslog = crate::syslog::open(config).await?;
-        let sharing = crate::sharing::open(&installation).await?;
+        let sharing = crate::share::open(&installation).await?;
         let mut tasks = background(&installation, &jobs, &stop);
-        crate::sharing::run(sharing, &installation, &mut tasks, &stop);
+        crate::share::run(sharing, &installation, &mut tasks, &stop);
         let intake = intake(&installation);
         let parts = crate::syslog::parts(
             config,

@@ -45,9 +45,9 @@ pub(crate) async fn run(
     let installation = Arc::new(Installation::open(config).await?);
     let jobs = scheduled::service(&installation)?;
     let stop = CancellationToken::new();
-    let sharing = crate::sharing::open(&installation).await?;
+    let sharing = crate::share::open(&installation).await?;
     let mut tasks = serve::background(&installation, &jobs, &stop);
-    crate::sharing::run(sharing, &installation, &mut tasks, &stop);
+    crate::share::run(sharing, &installation, &mut tasks, &stop);
     if let Some(listener) = listener {
         writeln!(err, "listening on http://{}", listener.local_addr()?)?;
         let router = serve::health(&installation, metrics);

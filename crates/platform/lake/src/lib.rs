@@ -3,7 +3,8 @@
 //! [`LakeWriter`] brings events from the log into the table `events`, partitioned by stream and UTC
 //! day. [`Lake`] answers SQL within a tenant's scope ([`Lake::query`]) and typed questions
 //! ([`Lake::events_of`], [`Lake::count`]), finds events by their terms ([`Lake::ask`],
-//! with an index that [`Lake::index`] makes), shares questions with other processes ([`Lake::share`]), and does the table's maintenance
+//! with an index that [`Lake::index`] makes), shares questions with other processes
+//! ([`Lake::share`]), and does the table's maintenance
 //! ([`Lake::compact`], [`Lake::retain`], [`Lake::vacuum`], [`Lake::clean_log`], [`Lake::erase`]).
 //!
 //! The lake lags the log: [`LakeStatus::next_offset`] is the first event that it does not hold.

@@ -273,7 +273,7 @@ impl Lake {
             rows,
             truncated,
             files_scanned: scanned.files.load(Ordering::Relaxed),
-            processes: round.processes(plan.as_ref()),
+            processes: round.answered(plan.as_ref()),
             bytes_scanned: measured(plan, truncated).await,
             next_offset,
         })

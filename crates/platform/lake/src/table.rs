@@ -20,7 +20,7 @@ use crate::files::{DataFile, active_files};
 use crate::log::{CHECKPOINT_EVERY, LogPlace};
 use crate::open::Owner;
 use crate::readers::Reader;
-use crate::share::{Share, SharedLake};
+use crate::share::Share;
 use crate::table_files::TableFiles;
 
 /// The application id under which the writer keeps its cursor in the table.
@@ -86,6 +86,16 @@ impl std::fmt::Debug for Lake {
     }
 }
 
+/// A lake that somebody else keeps open, or has closed.
+#[derive(Clone)]
+pub(crate) struct WeakLake(Weak<Inner>);
+
+impl WeakLake {
+    pub(crate) fn upgrade(&self) -> Option<Lake> {
+        self.0.upgrade().map(Lake)
+    }
+}
+
 /// What the lake holds. The lake lags the log: events from `next_offset` on are in the log only,
 /// `head - next_offset` of them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -144,9 +154,8 @@ impl Lake {
     }
 
     /// The lake for as long as somebody else keeps it open.
-    pub(crate) fn weak(&self) -> SharedLake {
-        let weak = Arc::downgrade(&self.0);
-        Arc::new(move || weak.upgrade().map(Self))
+    pub(crate) fn weak(&self) -> WeakLake {
+        WeakLake(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn owner(&self) -> &Owner {

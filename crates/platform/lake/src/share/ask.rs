@@ -121,12 +121,14 @@ impl<'a> Round<'a> {
         Ok(state.build())
     }
 
-    /// How many processes a plan is for.
-    pub(crate) fn processes(&self, plan: &dyn ExecutionPlan) -> u32 {
-        match &self.among {
-            Some(among) if is_divided(plan) => u32::try_from(among.urls.len()).unwrap_or(u32::MAX),
-            _ => 1,
-        }
+    /// Counts an answer that others had parts of. How many processes gave it.
+    pub(crate) fn answered(&self, plan: &dyn ExecutionPlan) -> u32 {
+        let Some(among) = self.among.as_ref().filter(|_| is_divided(plan)) else {
+            return 1;
+        };
+        metrics::counter!("sealwright_lake_shared_questions_total", "outcome" => "shared")
+            .increment(1);
+        u32::try_from(among.urls.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -140,7 +142,6 @@ pub(crate) async fn measured(plan: Arc<dyn ExecutionPlan>) -> Option<Arc<dyn Exe
     if !is_divided(plan.as_ref()) {
         return Some(plan);
     }
-    metrics::counter!("sealwright_lake_shared_questions_total", "outcome" => "shared").increment(1);
     let rewritten =
         rewrite_distributed_plan_with_metrics(plan, DistributedMetricsFormat::Aggregated);
     tokio::time::timeout(REPORTS, rewritten).await.ok()?.ok()

@@ -15,7 +15,7 @@ mod reach;
 mod serve;
 mod tls;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use secrecy::{ExposeSecret as _, SecretBox};
 use tokio::net::TcpListener;
@@ -139,9 +139,6 @@ fn url_of(address: &str) -> Result<Url> {
         _ => Err(invalid()),
     }
 }
-
-/// What is shared of a lake, without keeping it open.
-pub(crate) type SharedLake = Arc<dyn Fn() -> Option<Lake> + Send + Sync>;
 
 #[cfg(test)]
 mod tests {

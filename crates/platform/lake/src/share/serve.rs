@@ -16,12 +16,12 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
+use super::ShareOptions;
 use super::ask::{MEMORY, VERSION};
 use super::reach::Reach;
-use super::{ShareOptions, SharedLake};
 use crate::error::{LakeError, Result};
 use crate::session;
-use crate::table::Lake;
+use crate::table::{Lake, WeakLake};
 use crate::udf;
 
 /// How long another process may take to show who it is.
@@ -33,7 +33,7 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 /// What a part of a question is answered with.
 #[derive(Clone)]
 struct Parts {
-    lake: SharedLake,
+    lake: WeakLake,
     reach: Reach,
     memory: usize,
 }
@@ -62,8 +62,10 @@ impl Parts {
             value.ok_or_else(|| LakeError::Invalid(format!("a part of a question without {name}")))
         };
         let (version, memory) = (number(VERSION)?, number(MEMORY)?);
-        let lake =
-            (self.lake)().ok_or_else(|| LakeError::Table("the lake is closed".to_owned()))?;
+        let lake = self
+            .lake
+            .upgrade()
+            .ok_or_else(|| LakeError::Table("the lake is closed".to_owned()))?;
         lake.at_least(version).await?;
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
         let runtime = session::limited(lake.runtime(), memory.min(self.memory))?;

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::installation::Installation;
 use crate::serve::process_name;
 
+/// Plans of another version may mean something else.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How often a process says that it is there, and looks who else is.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 /// Who has not said so for so long is not asked, in microseconds.
@@ -25,7 +27,7 @@ const PRESENT: i64 = 10_000_000;
 /// This process's part in it.
 pub(crate) struct Sharing {
     server: ShareServer,
-    address: String,
+    own: Process,
 }
 
 /// Listens for parts of questions, where that is set.
@@ -52,13 +54,19 @@ pub(crate) async fn open(installation: &Installation) -> Result<Option<Sharing>>
         &ShareOptions {
             secret: SecretBox::new(Box::new(key.derive("lake.share"))),
             address: address.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             from_bytes: lake.share_bytes,
             memory: usize::try_from(lake.query_bytes).unwrap_or(usize::MAX),
         },
     );
     let server = server.context("lake.share_address")?;
-    Ok(Some(Sharing { server, address }))
+    let own = Process {
+        address,
+        name: process_name(),
+        version: VERSION.to_owned(),
+        seen_at: state.clock.now(),
+    };
+    Ok(Some(Sharing { server, own }))
 }
 
 /// Where the others reach this process.
@@ -83,21 +91,22 @@ pub(crate) fn run(
     stop: &CancellationToken,
 ) {
     let Some(sharing) = sharing else { return };
-    let Sharing { server, address } = sharing;
+    let Sharing { server, own } = sharing;
     let token = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = server.run(token).await {
             tracing::error!(%error, "no parts of questions are taken any more");
         }
     });
-    tasks.spawn(follow(Arc::clone(installation), address, stop.clone()));
+    tasks.spawn(follow(Arc::clone(installation), own, stop.clone()));
 }
 
-async fn follow(installation: Arc<Installation>, address: String, stop: CancellationToken) {
+async fn follow(installation: Arc<Installation>, mut own: Process, stop: CancellationToken) {
     let store = &installation.state.store;
     let mut before = BTreeSet::new();
     loop {
-        match look(&installation, &address).await {
+        own.seen_at = installation.state.clock.now();
+        match look(&installation, &own).await {
             Ok(others) => {
                 if others != before {
                     let with = others.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -113,25 +122,17 @@ async fn follow(installation: Arc<Installation>, address: String, stop: Cancella
             () = tokio::time::sleep(SAY_EVERY) => {}
         }
     }
-    if let Err(error) = store.depart(&address).await {
+    if let Err(error) = store.depart(&own.address).await {
         tracing::warn!(%error, "the others were not told that this process ends");
     }
 }
 
 /// Says that this process is there. The others that are.
-async fn look(installation: &Installation, address: &str) -> Result<BTreeSet<String>> {
-    let state = &installation.state;
-    let now = state.clock.now();
-    let own = Process {
-        address: address.to_owned(),
-        name: process_name(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        seen_at: now,
-    };
-    state.store.announce(&own).await?;
-    let others: Vec<String> = state
-        .store
-        .processes(now.plus(-PRESENT))
+async fn look(installation: &Installation, own: &Process) -> Result<BTreeSet<String>> {
+    let store = &installation.state.store;
+    store.announce(own).await?;
+    let others: Vec<String> = store
+        .processes(own.seen_at.plus(-PRESENT))
         .await?
         .into_iter()
         .filter(|other| other.address != own.address && other.version == own.version)
