@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { axe, axeSource, FLAGS, open, patiently, sideBySide, sideways } from "./check.mjs";
+import { axeSource, FLAGS, inBothSchemes, open, patiently, sideBySide, sideways } from "./check.mjs";
 
 // Where, what is typed, what the answer must say. `unique` is replaced by something new each time.
 const ANSWERS = [
@@ -64,14 +64,17 @@ async function said(page, answer, status) {
 }
 
 async function inMode(browser, args, source, answer, mode) {
-  const { context, page, noise } = await open(browser, args, mode);
+  const { context, page, noise } = await open(browser, args, { ...mode, scheme: "light" });
+  const shot = (how) => path.join(args.out, `answer-${answer.name}-${mode.width}-${how}.png`);
   try {
     const status = await submit(page, args, answer);
     const found = await said(page, answer, status);
-    found.push(...await sideways(page));
-    if (mode.script !== false) found.push(...await axe(page, source, ""));
-    const how = mode.script === false ? "noscript" : mode.scheme;
-    await page.screenshot({ path: path.join(args.out, `answer-${answer.name}-${mode.width}-${how}.png`), fullPage: true });
+    if (mode.script === false) {
+      found.push(...await sideways(page));
+      await page.screenshot({ path: shot("noscript"), fullPage: true });
+    } else {
+      found.push(...await inBothSchemes(page, source, "", shot));
+    }
     return [...found, ...noise];
   } finally {
     await context.close();
@@ -125,12 +128,10 @@ export async function checkAnswers(args) {
     note(answer, how, await patiently(`${answer.name} ${how}`, check));
   const one = async (answer) => {
     const widths = args.quick ? [320, 1360] : [320, 768, 1360];
-    for (const scheme of ["light", "dark"]) {
-      for (const width of widths) {
-        await look(answer, `${width} px ${scheme}`, () => inMode(browser, args, source, answer, { width, scheme }));
-      }
+    for (const width of widths) {
+      await look(answer, `${width} px`, () => inMode(browser, args, source, answer, { width }));
     }
-    const without = { width: 320, scheme: "light", script: false };
+    const without = { width: 320, script: false };
     await look(answer, "320 px without script", () => inMode(browser, args, source, answer, without));
     await look(answer, "1360 px keyboard", () => byKeys(browser, args, answer));
   };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{call, cargo, exists, program, root, target};
+use crate::process::{call, exists, program, root, target};
 use crate::setup;
 
 #[derive(clap::Args)]
@@ -51,8 +51,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Passkeys need a domain: an example serves the pages of access on `localhost`.
 fn passkeys(out: &std::path::Path) -> Result<()> {
-    // Of the whole workspace, so that nothing is built with other features than before.
-    call(cargo().args(["build", "--workspace", "--example", "access_console"]))?;
     let child = Command::new(target().join("debug/examples/access_console"))
         .arg("0")
         .stdout(Stdio::piped())

@@ -40,6 +40,33 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// A cargo command whose compiler is Clippy's, for what the tests build: everything is compiled once and linted on the
+/// way. `cargo clippy` would check all dependencies and our crates a second time, a tenth of the whole of CI.
+pub(crate) fn linting_cargo() -> Command {
+    let mut command = cargo();
+    if exists("clippy-driver") {
+        command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+        // As `cargo clippy -- -D warnings` hands it to the driver, arguments parted by this word.
+        command.env(
+            "CLIPPY_ARGS",
+            "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+        );
+    }
+    command
+}
+
+/// Builds all libraries, programs, tests and examples, once and in one set of features; warnings are errors.
+pub(crate) fn build() -> Result<()> {
+    call(linting_cargo().args([
+        "nextest",
+        "run",
+        "--workspace",
+        "--locked",
+        "--no-run",
+        "--cargo-quiet",
+    ]))
+}
+
 /// Runs to the end; an exit status other than 0 is an error that names the command.
 pub(crate) fn call(command: &mut Command) -> Result<()> {
     let shown = show(command);
@@ -88,13 +115,6 @@ fn show(command: &Command) -> String {
 /// The program as the tests have it: a build of the binary alone would turn off the features of
 /// dependencies that only tests ask for, and nearly all of them would be built a second time.
 pub(crate) fn program() -> Result<PathBuf> {
-    call(cargo().args([
-        "nextest",
-        "run",
-        "--workspace",
-        "--locked",
-        "--no-run",
-        "--cargo-quiet",
-    ]))?;
+    build()?;
     Ok(target().join("debug/sealwright"))
 }
