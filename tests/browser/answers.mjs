@@ -64,7 +64,7 @@ async function said(page, answer, status) {
 }
 
 async function inMode(browser, args, source, answer, mode) {
-  const { context, page, noise } = await open(browser, args, { ...mode, scheme: "light" });
+  const { page, noise } = await open(browser, args, { ...mode, scheme: "light" });
   const shot = (how) => path.join(args.out, `answer-${answer.name}-${mode.width}-${how}.png`);
   try {
     const status = await submit(page, args, answer);
@@ -73,17 +73,17 @@ async function inMode(browser, args, source, answer, mode) {
       found.push(...await sideways(page));
       await page.screenshot({ path: shot("noscript"), fullPage: true });
     } else {
-      found.push(...await inBothSchemes(page, source, "", shot));
+      found.push(...await inBothSchemes(page, source, shot));
     }
     return [...found, ...noise];
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 
 /** Fills the form and sends it with Tab, letters and Enter alone. */
 async function byKeys(browser, args, answer) {
-  const { context, page } = await open(browser, args, { width: 1360, scheme: "light" });
+  const { page } = await open(browser, args, { width: 1360, scheme: "light" });
   try {
     await page.goto(args.base + answer.at, { waitUntil: "load" });
     await formOf(page, answer).evaluate((f) => { f.noValidate = true; });
@@ -103,7 +103,7 @@ async function byKeys(browser, args, answer) {
     await loaded;
     return await said(page, answer, response.status());
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 

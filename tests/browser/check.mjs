@@ -61,20 +61,34 @@ function parse(argv) {
 
 const slug = (p) => p.replace(/^\//, "").replace(/[^a-z0-9]+/gi, "-").replace(/-$/, "") || "root";
 
-/** A page of its own context: `width`, `scheme`, and whether script runs. */
+/** For each browser its contexts: with script and without, by what is signed in. */
+const contexts = new WeakMap();
+
+/** A context is made once: it takes as long as a page, and one of its own would load all styles again. */
+function contextOf(browser, args, script) {
+  if (!contexts.has(browser)) contexts.set(browser, new Map());
+  const made = contexts.get(browser);
+  const key = JSON.stringify([script, args.cookies]);
+  if (!made.has(key)) {
+    made.set(key, (async () => {
+      const context = await browser.newContext({ javaScriptEnabled: script, reducedMotion: "reduce" });
+      await context.addCookies(args.cookies.map((pair) => {
+        const at = pair.indexOf("=");
+        return { name: pair.slice(0, at), value: pair.slice(at + 1), url: args.base };
+      }));
+      return context;
+    })());
+  }
+  return made.get(key);
+}
+
+/** A page: `width`, `scheme`, and whether script runs. */
 export async function open(browser, args, options) {
   const { width, scheme, script = true } = options;
-  const context = await browser.newContext({
-    viewport: { width, height: width < 500 ? 640 : 900 },
-    colorScheme: scheme,
-    javaScriptEnabled: script,
-    reducedMotion: "reduce",
-  });
-  await context.addCookies(args.cookies.map((pair) => {
-    const at = pair.indexOf("=");
-    return { name: pair.slice(0, at), value: pair.slice(at + 1), url: args.base };
-  }));
+  const context = await contextOf(browser, args, script);
   const page = await context.newPage();
+  await page.setViewportSize({ width, height: width < 500 ? 640 : 900 });
+  await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   page.setDefaultTimeout(PATIENCE_MS);
   const noise = [];
   page.on("console", (m) => {
@@ -89,15 +103,23 @@ export async function open(browser, args, options) {
       noise.push(`request to another host: ${r.url()}`);
     }
   });
-  return { context, page, noise };
+  return { page, noise };
 }
 
-export async function axe(page, source, when, colours = false) {
+/**
+ * What axe finds, of the page or `within` what a selector names; with `colours` only what depends on them. `when` stands in
+ * the findings.
+ */
+export async function axe(page, source, { when = "", within = "", colours = false }) {
   if (!await page.evaluate(() => "axe" in globalThis)) await page.evaluate(source);
   // What lies under an open menu is covered on purpose; its size was checked before.
   const all = when ? { ...AXE, rules: { "target-size": { enabled: !when.includes("menus") } } } : AXE;
   const options = colours ? { runOnly: { type: "rule", values: COLOURS } } : all;
-  const found = await page.evaluate((o) => globalThis.axe.run(document, o), options);
+  const found = await page.evaluate(([selector, o]) => {
+    if (!selector) return globalThis.axe.run(document, o);
+    const parts = [...document.querySelectorAll(selector)];
+    return parts.length ? globalThis.axe.run({ include: parts }, o) : { violations: [] };
+  }, [within, options]);
   return found.violations.flatMap((v) =>
     v.nodes.map((n) => `axe ${v.id}${when}: ${n.target.join(" ")} (${v.help}; ${n.any[0]?.message ?? ""})`));
 }
@@ -116,16 +138,17 @@ export async function sideways(page) {
 }
 
 /**
- * The page as it stands, in both schemes; `state` says what was opened, `name` where the screenshot of a scheme goes, if
- * it is wanted.
+ * The page as it stands, in both schemes: all of it, or `within` what was opened in it, which `when` says. `name` says where
+ * the screenshot of a scheme goes, if it is wanted.
  */
-export async function inBothSchemes(page, source, state, name) {
-  const found = (await sideways(page)).map((f) => `${f}${state}`);
+export async function inBothSchemes(page, source, name, { when = "", within = "" } = {}) {
+  const found = (await sideways(page)).map((f) => `${f}${when}`);
   for (const scheme of SCHEMES) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
-    found.push(...(await axe(page, source, state, scheme !== SCHEMES[0])).map((f) => `${scheme}: ${f}`));
+    const colours = scheme !== SCHEMES[0];
+    found.push(...(await axe(page, source, { when, within, colours })).map((f) => `${scheme}: ${f}`));
     const shot = name(scheme);
-    if (shot) await page.screenshot({ path: shot, fullPage: !state });
+    if (shot) await page.screenshot({ path: shot, fullPage: !within });
   }
   await page.emulateMedia({ colorScheme: SCHEMES[0], reducedMotion: "reduce" });
   return found;
@@ -146,7 +169,7 @@ async function shorten(page, args) {
 }
 
 async function inColours(browser, args, source, where, width) {
-  const { context, page, noise } = await open(browser, args, { width, scheme: SCHEMES[0] });
+  const { page, noise } = await open(browser, args, { width, scheme: SCHEMES[0] });
   const found = [];
   const name = (what) => (scheme) => path.join(args.out, `${slug(where)}-${width}-${scheme}${what}.png`);
   // Pictures of what is opened are for people.
@@ -158,7 +181,7 @@ async function inColours(browser, args, source, where, width) {
     found.push(...await sideways(page));
     await page.screenshot({ path: name("")("whole"), fullPage: true });
     await shorten(page, args);
-    found.push(...await inBothSchemes(page, source, "", name("")));
+    found.push(...await inBothSchemes(page, source, name("")));
 
     // The same with everything open that can be opened in place.
     const menus = await page.evaluate(() => {
@@ -169,7 +192,9 @@ async function inColours(browser, args, source, where, width) {
       return all.length;
     });
     if (menus) {
-      found.push(...await inBothSchemes(page, source, " (menus open)", opened("-menus")));
+      found.push(...await inBothSchemes(page, source, opened("-menus"), {
+        when: " (menus open)", within: "details[open]",
+      }));
       await page.evaluate(() => { for (const d of document.querySelectorAll("details")) d.open = false; });
     }
     const seal = page.locator(".seal[popovertarget]").first();
@@ -177,18 +202,20 @@ async function inColours(browser, args, source, where, width) {
       await seal.click();
       const proof = page.locator(".proof:popover-open");
       if (!await proof.count()) found.push("the seal does not open");
-      found.push(...await inBothSchemes(page, source, " (seal open)", opened("-seal")));
+      found.push(...await inBothSchemes(page, source, opened("-seal"), {
+        when: " (seal open)", within: ".proof:popover-open",
+      }));
       const box = await proof.boundingBox();
       if (box && (box.x < 0 || box.x + box.width > width)) found.push("the opened seal leaves the window");
     }
   } finally {
-    await context.close();
+    await page.close();
   }
   return [...found, ...noise];
 }
 
 async function withKeys(browser, args, where, width) {
-  const { context, page, noise } = await open(browser, args, { width, scheme: "light" });
+  const { page, noise } = await open(browser, args, { width, scheme: "light" });
   try {
     await page.goto(args.base + where, { waitUntil: "load" });
     await shorten(page, args);
@@ -199,12 +226,12 @@ async function withKeys(browser, args, where, width) {
     found.push(...await checkPalette(page, path.join(args.out, `${slug(where)}-${width}-palette.png`)));
     return [...found, ...noise];
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 
 async function withoutScript(browser, args, where, width) {
-  const { context, page, noise } = await open(browser, args, { width, scheme: "light", script: false });
+  const { page, noise } = await open(browser, args, { width, scheme: "light", script: false });
   try {
     await page.goto(args.base + where, { waitUntil: "load" });
     const found = await page.evaluate(() => {
@@ -229,7 +256,7 @@ async function withoutScript(browser, args, where, width) {
     await page.screenshot({ path: path.join(args.out, `${slug(where)}-${width}-noscript.png`) });
     return [...found, ...noise];
   } finally {
-    await context.close();
+    await page.close();
   }
 }
 
@@ -249,7 +276,7 @@ export async function sideBySide(items, work) {
 }
 
 /**
- * Does a check, and once more in a new context when the browser did not answer in time. What a
+ * Does a check, and once more on a new page when the browser did not answer in time. What a
  * check has found is never asked a second time.
  */
 export async function patiently(what, check) {
