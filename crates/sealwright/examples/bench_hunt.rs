@@ -30,6 +30,10 @@ use sealwright_siem::service::ruleset::{Ruleset, Settings_};
 use sealwright_terms::Condition;
 use serde_json::json;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// 2026-11-16T00:00:00Z.
 const START: UnixMicros = UnixMicros(1_794_787_200_000_000);
 const SPAN: i64 = 7 * DAY;

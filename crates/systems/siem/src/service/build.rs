@@ -126,7 +126,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         let entities = fields::entities(&seen.fields);
-        let key = rule_key(&active, &fields::about(&seen.fields, &seen.event));
+        let key = alert_key(&active, &fields::about(&seen.fields, &seen.event));
         let event = alert_event(&seen);
         let matched = self.why(rule, &seen);
         let at = seen.event.time;
@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
         let matched = last
             .map(|seen| self.why_correlated(index, &seen))
             .unwrap_or_default();
-        let key = correlation_key(&active, fired);
+        let key = alert_key(&active, &group_text(fired));
         self.merge(Match {
             tenant: self.tenant,
             rule: active,
@@ -276,15 +276,15 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The key of a rule's alert: a second match about the same is the same alert.
-pub(super) fn rule_key(rule: &Active, about: &str) -> String {
+/// The key of an alert of a rule or a correlation: a second match about the same is the same alert.
+pub(super) fn alert_key(rule: &Active, about: &str) -> String {
     format!("{} {about}", rule.reference.id)
 }
 
-/// The key of a correlation's alert.
-pub(super) fn correlation_key(correlation: &Active, fired: &Fired) -> String {
+/// What the alert of a correlation is about: the values of its group.
+pub(super) fn group_text(fired: &Fired) -> String {
     let group: Vec<&str> = fired.group.iter().map(|(_, v)| v.as_str()).collect();
-    format!("{} {}", correlation.reference.id, group.join(" "))
+    group.join(" ")
 }
 
 /// The leaves that hold and count.

@@ -3,8 +3,10 @@
 //! The Elastic Common Schema comes first; behind it stand the names of sources whose events are taken as
 //! they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use sealwright_cloudevents::view;
 use sealwright_events::StoredEvent;
 use sealwright_sigma::value;
 use serde_json::Value;
@@ -76,10 +78,15 @@ const SUMMARY: &[(&str, &[&str])] = &[
 pub fn first(event: &Value, names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| {
         let found = value::lookup(event, name);
-        let text = found.values.iter().find_map(|leaf| leaf.text())?.trim();
-        let meaningful = !text.is_empty() && text != "-" && text != "null";
-        meaningful.then(|| short(text))
+        meaningful(found.values.iter().find_map(|leaf| leaf.text())?)
     })
+}
+
+/// A text that names something, as it is shown.
+fn meaningful(text: &str) -> Option<String> {
+    let text = text.trim();
+    let names = !text.is_empty() && text != "-" && text != "null";
+    names.then(|| short(text))
 }
 
 fn short(text: &str) -> String {
@@ -109,6 +116,34 @@ pub fn about(event: &Value, stored: &StoredEvent) -> String {
     first.unwrap_or_else(|| stored.source.clone())
 }
 
+/// What [`about`] says, from the text of the fields and without reading all of them; `None` where that does not do: the first field
+/// that names an entity has to stand there by its whole name.
+pub fn about_in(fields: &str) -> Option<String> {
+    let (kind, [name, ..]) = ENTITIES.first()? else {
+        return None;
+    };
+    let (object, _) = name.split_once('.')?;
+    let mut found = None;
+    for member in view::members(fields.as_bytes()) {
+        // Records of Windows are flattened first, and an object of this name has the field, too.
+        if member.name == b"Event" || member.name == object.as_bytes() {
+            return None;
+        }
+        if member.name.contains(&b'\\') || (member.name == name.as_bytes() && found.is_some()) {
+            return None;
+        }
+        if member.name == name.as_bytes() {
+            found = Some(member.value);
+        }
+    }
+    let text: Cow<'_, str> = serde_json::from_slice::<Text<'_>>(found?).ok()?.0;
+    Some(format!("{kind} {}", meaningful(&text)?))
+}
+
+/// A JSON string, taken as it stands where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// The entity that a field of a group names, if it names one.
 pub fn entity_of(field: &str, value: &str) -> Option<Entity> {
     ENTITIES
@@ -132,4 +167,88 @@ pub fn summary(event: &Value) -> BTreeMap<String, String> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sealwright_core::{Digest, Id, UnixMicros};
+    use sealwright_sigma::normalise;
+    use serde_json::json;
+
+    use super::*;
+
+    fn stored() -> StoredEvent {
+        StoredEvent {
+            offset: 0,
+            tenant: Id::new(UnixMicros(0)),
+            received_at: UnixMicros(0),
+            time: UnixMicros(0),
+            id: "1".to_owned(),
+            source: "/source".to_owned(),
+            event_type: "t".to_owned(),
+            subject: None,
+            digest: Digest::of(b""),
+            json: bytes::Bytes::new(),
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            Just(String::new()),
+            Just(" - ".to_owned()),
+            Just("null".to_owned()),
+            "[a-z\"\\\\é ]{1,300}",
+        ];
+        let leaf = prop_oneof![
+            text.prop_map(Value::from),
+            Just(Value::Null),
+            (-5_i64..5).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 6, 3, |inner| {
+            let name = prop_oneof![Just("name"), Just("EventData"), Just("x")];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map(name.prop_map(str::to_owned), inner, 0..3)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_says_what_all_fields_say(
+            members in prop::collection::btree_map(
+                prop_oneof![
+                    Just("user"), Just("user.name"), Just("user.email"), Just("Event"), Just("source.ip"), Just("a\"b"), Just("a"),
+                ],
+                value(),
+                0..6,
+            ),
+        ) {
+            let fields = Value::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
+            let text = fields.to_string();
+            if let Some(found) = about_in(&text) {
+                prop_assert_eq!(found, about(&normalise::windows(&fields), &stored()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_of_ecs_is_found_in_the_text() {
+        let fields = json!({"a": {"user": "no"}, "user.name": " Zoë \"Z\" "});
+        assert_eq!(
+            about_in(&fields.to_string()).as_deref(),
+            Some("user Zoë \"Z\"")
+        );
+        for other in [
+            json!({"user": {"name": "a"}}),
+            json!({"user": {"name": "a"}, "user.name": "b"}),
+            json!({"user.name": ["a"]}),
+            json!({"user.name": "-"}),
+            json!({"Event": {"EventData": {"user.name": "a"}}, "user.name": "b"}),
+        ] {
+            assert_eq!(about_in(&other.to_string()), None, "{other}");
+        }
+    }
 }

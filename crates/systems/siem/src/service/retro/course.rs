@@ -1,14 +1,16 @@
 //! What follows from the matches of rules, in the order of the log.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sealwright_core::UnixMicros;
+use sealwright_core::clock::DAY;
 use sealwright_events::HistoryError;
 use sealwright_sigma::correlation::engine::{Alert as Fired, Taken};
 
 use super::super::SiemError;
-use super::super::build::{MOST_WINDOW, correlation_key, rule_key};
+use super::super::build::{MOST_WINDOW, alert_key, group_text};
 use super::super::detect::{Detector, Finding, Terms};
 use super::super::ruleset::{Active, Ruleset};
 use super::judge::{Judged, Verdict};
@@ -22,17 +24,36 @@ pub(super) struct Course {
     detector: Detector,
     latest: UnixMicros,
     found: Vec<Finding>,
-    alerts: BTreeMap<String, WouldBe>,
+    /// Matches by day since 1970 (UTC) and rule.
+    days: HashMap<(i64, Which), u64>,
+    /// Alerts by rule and what they are about: looked up for each match, so that nothing is made for one but its numbers.
+    alerts: HashMap<Which, HashMap<String, WouldBe>>,
     report: Report,
+}
+
+/// A rule or a correlation, by its place in the rule set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Which {
+    Rule(usize),
+    Correlation(usize),
 }
 
 /// One match of a rule or a correlation.
 struct Match<'a> {
-    rule: &'a Active,
-    key: String,
+    which: Which,
+    about: Cow<'a, str>,
     first: UnixMicros,
     last: UnixMicros,
     events: Vec<u64>,
+}
+
+impl Which {
+    fn of(self, ruleset: &Ruleset) -> Option<&Active> {
+        match self {
+            Self::Rule(rule) => ruleset.rules.get(rule),
+            Self::Correlation(correlation) => ruleset.correlations.get(correlation),
+        }
+    }
 }
 
 impl Course {
@@ -41,7 +62,8 @@ impl Course {
             detector,
             latest: UnixMicros(i64::MIN),
             found: Vec::new(),
-            alerts: BTreeMap::new(),
+            days: HashMap::new(),
+            alerts: HashMap::new(),
             report: Report::default(),
         }
     }
@@ -92,28 +114,27 @@ impl Course {
             return;
         }
         let ruleset = Arc::clone(self.detector.ruleset());
-        for finding in std::mem::take(&mut self.found) {
+        let mut findings = std::mem::take(&mut self.found);
+        for finding in findings.drain(..) {
             let found = match &finding {
-                Finding::Rule { rule, .. } => of_rule(&ruleset, *rule, event),
+                Finding::Rule { rule, .. } => of_rule(*rule, event),
                 Finding::Correlation(fired) => of_correlation(&ruleset, fired),
             };
             if let Some(found) = found {
-                self.add(found);
+                self.add(&ruleset, found);
             }
         }
+        self.found = findings;
     }
 
-    fn add(&mut self, found: Match<'_>) {
-        let day = found.last.timestamp().strftime("%Y-%m-%d").to_string();
-        let rule = &found.rule.reference;
-        let counts = self.report.days.entry(day).or_default();
-        match counts.get_mut(&rule.id) {
-            Some(count) => *count += 1,
-            None => {
-                counts.insert(rule.id.clone(), 1);
-            }
-        }
-        if let Some(there) = self.alerts.get_mut(&found.key) {
+    fn add(&mut self, ruleset: &Ruleset, found: Match<'_>) {
+        let Some(rule) = found.which.of(ruleset) else {
+            return;
+        };
+        let day = found.last.0.div_euclid(DAY);
+        *self.days.entry((day, found.which)).or_insert(0) += 1;
+        let alerts = self.alerts.entry(found.which).or_default();
+        if let Some(there) = alerts.get_mut(&*found.about) {
             there.matches += 1;
             there.first_at = there.first_at.min(found.first);
             there.last_at = there.last_at.max(found.last);
@@ -121,16 +142,16 @@ impl Course {
             return;
         }
         let alert = WouldBe {
-            rule_id: rule.id.clone(),
-            title: rule.title.clone(),
-            severity: found.rule.severity,
-            key: found.key.clone(),
+            rule_id: rule.reference.id.clone(),
+            title: rule.reference.title.clone(),
+            severity: rule.severity,
+            key: alert_key(rule, &found.about),
             matches: 1,
             first_at: found.first,
             last_at: found.last,
             events: found.events,
         };
-        self.alerts.insert(found.key, alert);
+        alerts.insert(found.about.into_owned(), alert);
     }
 
     /// The present has passed since: what waited for lateness has long been judged.
@@ -141,7 +162,21 @@ impl Course {
             self.detector.tick(now, &mut self.found);
             self.count(None);
         }
-        self.report.alerts = self.alerts.into_values().collect();
+        let ruleset = self.detector.ruleset();
+        for ((day, which), matches) in self.days {
+            let Some(rule) = which.of(ruleset) else {
+                continue;
+            };
+            let day = UnixMicros(day.saturating_mul(DAY)).timestamp();
+            let day = day.strftime("%Y-%m-%d").to_string();
+            let counts = self.report.days.entry(day).or_default();
+            *counts.entry(rule.reference.id.clone()).or_insert(0) += matches;
+        }
+        self.report.alerts = self
+            .alerts
+            .into_values()
+            .flat_map(HashMap::into_values)
+            .collect();
         self.report
             .alerts
             .sort_by(|a, b| (a.first_at, &a.key).cmp(&(b.first_at, &b.key)));
@@ -149,26 +184,26 @@ impl Course {
     }
 }
 
-fn of_rule<'a>(ruleset: &'a Ruleset, rule: usize, event: Option<&Judged>) -> Option<Match<'a>> {
-    let (rule, event) = (ruleset.rules.get(rule)?, event?);
+fn of_rule(rule: usize, event: Option<&Judged>) -> Option<Match<'_>> {
+    let event = event?;
     let Verdict::Matched(matched) = &event.verdict else {
         return None;
     };
     Some(Match {
-        rule,
-        key: rule_key(rule, matched.about.as_deref()?),
+        which: Which::Rule(rule),
+        about: matched.about.as_deref()?.into(),
         first: event.time,
         last: event.time,
         events: vec![event.offset],
     })
 }
 
-fn of_correlation<'a>(ruleset: &'a Ruleset, fired: &Fired) -> Option<Match<'a>> {
+fn of_correlation<'a>(ruleset: &Ruleset, fired: &'a Fired) -> Option<Match<'a>> {
     let rule = ruleset.correlations.get(fired.correlation)?;
     let skip = fired.events.len().saturating_sub(MOST_WINDOW);
     rule.raises.then(|| Match {
-        rule,
-        key: correlation_key(rule, fired),
+        which: Which::Correlation(fired.correlation),
+        about: group_text(fired).into(),
         first: UnixMicros(fired.start),
         last: UnixMicros(fired.time),
         events: fired.events.iter().skip(skip).map(|id| id.1).collect(),

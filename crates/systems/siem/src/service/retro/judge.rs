@@ -136,11 +136,15 @@ impl Judge {
             }
         }
         let raises = |rule: &usize| self.ruleset.rules.get(*rule).is_some_and(|r| r.raises);
-        let value = rules.iter().any(raises).then(|| normalised.value().ok());
-        let about = value.flatten().map(|value| fields::about(&value, event));
+        let about = rules.iter().any(raises).then(|| {
+            fields::about_in(json).or_else(|| {
+                let value = normalised.value().ok()?;
+                Some(fields::about(&value, event))
+            })
+        });
         Verdict::Matched(Box::new(Matched {
             rules,
-            about,
+            about: about.flatten(),
             fields,
         }))
     }
