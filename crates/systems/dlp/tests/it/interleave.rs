@@ -3,7 +3,8 @@
 //! nothing that is held is ever lost.
 //!
 //! `SEALWRIGHT_TEST_INTERLEAVINGS` says how many; each has its own seed, which a failure names, and
-//! `SEALWRIGHT_TEST_SEED` plays one of them again.
+//! `SEALWRIGHT_TEST_SEED` plays one of them again. `SEALWRIGHT_TEST_FIRST_SEED` is the first one, so that thousands of them can
+//! be played in several runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -707,6 +708,7 @@ async fn nothing_that_is_held_is_lost_in_any_order() {
     bucket(&s3, &names[0], false).await;
     bucket(&s3, &names[1], true).await;
     bucket(&s3, &names[2], false).await;
+    let first = number("SEALWRIGHT_TEST_FIRST_SEED").unwrap_or(1);
     let next = Arc::new(AtomicU64::new(0));
     let totals = Arc::new(Totals::default());
     let started = std::time::Instant::now();
@@ -732,7 +734,7 @@ async fn nothing_that_is_held_is_lost_in_any_order() {
                     policies(&world, tenant).await;
                 }
                 played += 1;
-                let seed = seed.unwrap_or(number + 1);
+                let seed = seed.unwrap_or(first + number);
                 let buckets = (names[0].as_str(), names[1].as_str(), names[2].as_str());
                 let playing = play(&world, &s3, buckets, tenant, seed, &totals);
                 let mut guard = Named(Some(seed));
