@@ -159,7 +159,7 @@ fn run_one(bench: &Bench, args: &Args) -> Result<()> {
         command.arg("--program").arg(release.join("sealwright"));
     }
     if let Some(server) = &server {
-        command.env("SEALWRIGHT_TEST_POSTGRES", server.url());
+        command.env("SEALWRIGHT_TEST_POSTGRES", server.administrator());
     }
     if bench.name == "forecast"
         && let Some(python) = crate::setup::statsforecast()?

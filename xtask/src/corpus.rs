@@ -1,4 +1,5 @@
-//! The bytes that `bench dlp` scans: sources of the crates that the workspace is built of.
+//! The bytes that `bench dlp` scans: sources of the crates that the workspace is built of. Text only: in a Parquet file of
+//! 7 MB a scanner that opens it has 42 MB to look at, and one that does not has next to nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,12 @@ pub(crate) fn folder() -> Result<PathBuf> {
             }
             let to = part.join(name).join(entry.path().strip_prefix(&source)?);
             std::fs::create_dir_all(to.parent().context("no folder")?)?;
-            bytes += std::fs::copy(entry.path(), to)?;
+            let content = std::fs::read(entry.path())?;
+            if content.contains(&0) || std::str::from_utf8(&content).is_err() {
+                continue;
+            }
+            std::fs::write(to, &content)?;
+            bytes += content.len() as u64;
             if bytes >= BYTES {
                 break 'all;
             }

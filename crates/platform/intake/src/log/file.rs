@@ -40,7 +40,7 @@ impl Default for FileLogOptions {
     fn default() -> Self {
         Self {
             segment_bytes: 128 << 20,
-            run_ids: 512 << 10,
+            run_ids: 128 << 10,
             cache_bytes: 64 << 20,
             compression_level: 1,
             faults: Arc::new(NoFaults),
