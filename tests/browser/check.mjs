@@ -6,8 +6,8 @@
 // For every path, in light and dark, 320, 768 and 1360 px wide: axe finds nothing (WCAG 2.2 A and
 // AA, and its best practices), also with menus and a seal open; nothing scrolls sideways; no
 // message on the console, no violation of the content security policy. Dark is the same page with
-// other colours (light-dark() in its styles), so there the rules about colours are asked. With --quick two
-// widths, and of each table its first and last rows: the others are of the same template. At 320 and 1360 px: every
+// other colours (light-dark() in its styles), so there the rules about colours are asked; of menus and a
+// seal, what was opened. With --quick two widths. At 320 and 1360 px: every
 // tab stop shows its focus, is not hidden, comes in the order of the document, and none is a trap;
 // a seal opens and closes by keyboard; the palette opens. Without script: the page has its heading,
 // no dead button, and the seal opens. Prints one line a finding and exits 1 when there is one.
@@ -30,8 +30,6 @@ const PATIENCE_MS = 90_000;
 const WIDTHS = [320, 768, 1360];
 // The rules whose answer depends on colours.
 const COLOURS = ["color-contrast", "link-in-text-block"];
-/** Rows of a table at its start and at its end. */
-const ROWS = [12, 3];
 const SCHEMES = ["light", "dark"];
 const AXE = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
 
@@ -154,20 +152,6 @@ export async function inBothSchemes(page, source, name, { when = "", within = ""
   return found;
 }
 
-/** Leaves of each long table its first and last rows: what is asked of every element takes minutes for thousands. */
-async function shorten(page, args) {
-  if (!args.quick) return;
-  await page.evaluate(([first, last]) => {
-    for (const body of document.querySelectorAll("tbody")) {
-      const rows = [...body.rows];
-      if (rows.length <= first + last) continue;
-      // Cells that reach over rows hold them together.
-      if (body.querySelector("[rowspan]")) continue;
-      for (const row of rows.slice(first, rows.length - last)) row.remove();
-    }
-  }, ROWS);
-}
-
 async function inColours(browser, args, source, where, width) {
   const { page, noise } = await open(browser, args, { width, scheme: SCHEMES[0] });
   const found = [];
@@ -178,9 +162,6 @@ async function inColours(browser, args, source, where, width) {
     const answer = await page.goto(args.base + where, { waitUntil: "load" });
     if (!answer || answer.status() >= 500) found.push(`answered ${answer?.status()}`);
     if (!answer?.headers()["content-security-policy"]) found.push("has no content security policy");
-    found.push(...await sideways(page));
-    await page.screenshot({ path: name("")("whole"), fullPage: true });
-    await shorten(page, args);
     found.push(...await inBothSchemes(page, source, name("")));
 
     // The same with everything open that can be opened in place.
@@ -218,7 +199,6 @@ async function withKeys(browser, args, where, width) {
   const { page, noise } = await open(browser, args, { width, scheme: "light" });
   try {
     await page.goto(args.base + where, { waitUntil: "load" });
-    await shorten(page, args);
     const found = await checkKeyboard(page);
     // From the start of the page again.
     await page.evaluate(() => { document.activeElement?.blur(); scrollTo(0, 0); });

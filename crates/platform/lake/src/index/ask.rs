@@ -27,7 +27,7 @@ const PAGE: usize = 5_000;
 /// Facets are of at least so many of the latest events, where there are as many in [`FACETED_SEGMENTS`].
 const FACETED: usize = 5_000;
 /// Where events are rare, facets are of those in so many blocks.
-const FACETED_SEGMENTS: usize = 16;
+const FACETED_SEGMENTS: usize = 32;
 
 /// The places with the highest offsets.
 struct Latest {
@@ -82,7 +82,7 @@ struct Known {
     latest: Latest,
     /// The latest events that must be looked at.
     unsure: Latest,
-    /// The last offset of the block, file, segment and rows: where facets are counted.
+    /// Latest offset, file, segment and rows: where facets are counted.
     rows: Vec<(u64, usize, usize, RowSet)>,
 }
 
@@ -268,64 +268,49 @@ fn one(
         return Ok(());
     }
     let span = question.search.from.0..question.search.to.0;
-    let (first, last) = entry.times;
-    let whole = span.contains(&first) && span.contains(&last);
-    let mut buckets: Vec<(i64, u64)> = Vec::new();
-    if whole && bucket_of(first, question) == bucket_of(last, question) {
-        // Most blocks are within one bucket, and their rows need not be looked at one by one.
-        if !yes.is_empty() {
-            buckets.push((bucket_of(first, question), yes.count() as u64));
-        }
-    } else {
-        let times = segment.times()?;
-        if !whole {
-            let outside = times.iter().enumerate().filter(|(_, t)| !span.contains(t));
-            for (row, _) in outside {
-                yes.remove(row);
-                maybe.remove(row);
-            }
-        }
-        // Rows of one bucket mostly stand together.
-        for row in yes.iter() {
-            let bucket = bucket_of(times[row], question);
-            match buckets.last_mut() {
-                Some((last, events)) if *last == bucket => *events += 1,
-                _ => buckets.push((bucket, 1)),
-            }
+    let times = segment.times()?;
+    if !(span.contains(&entry.times.0) && span.contains(&entry.times.1)) {
+        let outside = times.iter().enumerate().filter(|(_, t)| !span.contains(t));
+        for (row, _) in outside {
+            yes.remove(row);
+            maybe.remove(row);
         }
     }
-    let latest = (!yes.is_empty()).then_some(entry.offsets.1);
-    let locked = || all.lock().unwrap_or_else(PoisonError::into_inner);
-    // Blocks with the latest events come first, so that of the others no row is on the page.
-    let floor = locked().latest.floor();
-    let on_page = latest.is_some_and(|latest| latest >= floor);
-    let offsets = if on_page || !maybe.is_empty() {
-        segment.offsets()?
-    } else {
-        Vec::new()
+    // Rows of one bucket mostly stand together.
+    let mut buckets: Vec<(i64, u64)> = Vec::new();
+    for row in yes.iter() {
+        let bucket = times[row].div_euclid(question.width);
+        match buckets.last_mut() {
+            Some((last, events)) if *last == bucket => *events += 1,
+            _ => buckets.push((bucket, 1)),
+        }
+    }
+    let offsets = segment.offsets()?;
+    let latest = yes.iter().map(|row| offsets[row]).max();
+    let below = question.below.unwrap_or(u64::MAX);
+    let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
+    let place = |row: usize| Place {
+        offset: offsets[row],
+        file,
+        row: start.saturating_add(row),
     };
-    let mut all = locked();
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
     for (bucket, events) in buckets {
         let start = UnixMicros(bucket * question.width);
         all.answer.count(start, question.width, events);
     }
-    if !offsets.is_empty() {
-        let floor = all.latest.floor();
-        let below = question.below.unwrap_or(u64::MAX);
-        let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
-        let place = |row: usize| Place {
-            offset: offsets[row],
-            file,
-            row: start.saturating_add(row),
-        };
+    let floor = all.latest.floor();
+    if latest.is_some_and(|latest| latest >= floor) {
+        let on_page = |row: &usize| (floor..below).contains(&offsets[*row]);
         yes.iter()
-            .filter(|row| (floor..below).contains(&offsets[*row]))
+            .filter(on_page)
             .for_each(|row| all.latest.add(place(row)));
-        maybe
-            .iter()
-            .filter(|row| offsets[*row] < below)
-            .for_each(|row| all.unsure.add(place(row)));
     }
+    let below_page = |row: &usize| offsets[*row] < below;
+    maybe
+        .iter()
+        .filter(below_page)
+        .for_each(|row| all.unsure.add(place(row)));
     if let Some(latest) = latest {
         all.rows.push((latest, file, at, yes));
         // Those with the latest events are enough.
@@ -341,10 +326,6 @@ fn one(
         }
     }
     Ok(())
-}
-
-fn bucket_of(time: i64, question: &Question) -> i64 {
-    time.div_euclid(question.width)
 }
 
 /// By facet and value, how many of a segment's rows have it.

@@ -3,7 +3,6 @@
 //! The Elastic Common Schema comes first; behind it stand the names of sources whose events are taken as
 //! they are.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sealwright_cloudevents::view;
@@ -136,13 +135,9 @@ pub fn about_in(fields: &str) -> Option<String> {
             found = Some(member.value);
         }
     }
-    let text: Cow<'_, str> = serde_json::from_slice::<Text<'_>>(found?).ok()?.0;
+    let text: String = serde_json::from_slice(found?).ok()?;
     Some(format!("{kind} {}", meaningful(&text)?))
 }
-
-/// A JSON string, taken as it stands where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The entity that a field of a group names, if it names one.
 pub fn entity_of(field: &str, value: &str) -> Option<Entity> {
