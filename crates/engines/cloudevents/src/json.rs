@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 
 use crate::error::{ErrorCode, EventError};
+use crate::stops;
 
 /// Longest text of a number. Everything that a meter can count fits in far less.
 const NUMBER_BYTES: usize = 128;
@@ -284,12 +285,7 @@ impl<'i> Canonical<'i> {
         let mut run = self.pos;
         let mut plain = true;
         loop {
-            while let Some(&byte) = self.input.get(self.pos) {
-                if STOPS[usize::from(byte)] {
-                    break;
-                }
-                self.pos += 1;
-            }
+            self.pos += stops::plain(self.input.get(self.pos..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     self.out.extend_from_slice(&self.input[run..self.pos]);
@@ -537,17 +533,6 @@ impl<'i> Canonical<'i> {
         Ok(())
     }
 }
-
-/// Bytes at which a string's scan stops: quote, backslash, controls, everything beyond ASCII.
-const STOPS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut i = 0;
-    while i < 256 {
-        table[i] = i < 0x20 || i >= 0x80 || i == b'"' as usize || i == b'\\' as usize;
-        i += 1;
-    }
-    table
-};
 
 /// The order of RFC 8785 section 3.2.3: by UTF-16 code units of the names.
 fn compare(out: &[u8], a: &Member, b: &Member) -> Ordering {

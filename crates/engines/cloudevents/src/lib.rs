@@ -15,6 +15,7 @@ mod http;
 mod json;
 mod limits;
 mod media;
+mod stops;
 pub mod view;
 
 pub use attribute::parse_time;

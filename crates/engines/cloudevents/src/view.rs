@@ -3,6 +3,8 @@
 //! These functions are for text that [`crate::Event::json`] returned. On other text they answer
 //! something, or `None`, and never panic.
 
+use crate::stops::unquoted;
+
 /// A member of an object: the name as it is written between its quotes, and the value's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberView<'a> {
@@ -64,10 +66,11 @@ impl<'a> Iterator for Members<'a> {
 fn string_end(text: &[u8]) -> Option<usize> {
     let mut i = 1;
     loop {
+        i += unquoted(text.get(i..)?);
         match text.get(i)? {
             b'"' => return Some(i + 1),
-            b'\\' => i += 2,
-            _ => i += 1,
+            // The backslash and what it escapes.
+            _ => i += 2,
         }
     }
 }

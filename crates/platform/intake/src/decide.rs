@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{BatchOutcome, EventKey, Known, NewEvent, Status};
+use crate::model::{BatchOutcome, EventKey, KeyHash, Known, NewEvent, Status};
 
 /// The decision on a group.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ where
     B: AsRef<[NewEvent]>,
 {
     let total: usize = batches.iter().map(|b| b.as_ref().len()).sum();
-    let mut here: HashMap<EventKey, Known> = HashMap::with_capacity(total);
+    let mut here: HashMap<EventKey, Known, KeyHash> =
+        HashMap::with_capacity_and_hasher(total, KeyHash::new());
     let mut accepted = Vec::with_capacity(total);
     let mut outcomes = Vec::with_capacity(batches.len());
     for batch in batches {

@@ -1,5 +1,8 @@
 //! Events on their way into the log, and what became of them.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
+
 use sealwright_cloudevents::Event;
 use sealwright_core::{Digest, TenantId, UnixMicros};
 use sealwright_events::Rejection;
@@ -21,6 +24,42 @@ impl EventKey {
         key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         Self(key)
     }
+}
+
+/// Hashes [`EventKey`]s for tables in memory: they are hashes already, and a secret per process keeps senders from choosing the
+/// table's slots.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyHash(u64);
+
+impl KeyHash {
+    pub(crate) fn new() -> Self {
+        // RandomState is the standard library's source of a random number for each process.
+        static SECRET: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
+        Self(*SECRET)
+    }
+}
+
+impl BuildHasher for KeyHash {
+    type Hasher = KeyHasher;
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher(self.0)
+    }
+}
+
+/// See [`KeyHash`].
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            let mixed = (self.0 ^ u64::from_le_bytes(*first)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            self.0 = mixed ^ (mixed >> 29);
+        }
+    }
+    fn write_usize(&mut self, _length: usize) {}
 }
 
 /// What the log remembers of an accepted event's identity.

@@ -9,7 +9,6 @@
 //! Identities are kept in partitions of seven days of receipt, which are forgotten whole.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -22,37 +21,11 @@ use sealwright_core::{Digest, UnixMicros};
 use super::filter::Filters;
 use super::replace::replace_file;
 use super::{AppendError, FaultPoint, Faults};
-use crate::model::{EventKey, Known};
+use crate::model::{EventKey, KeyHash, Known};
 
 const PARTITION: i64 = 7 * DAY;
 
-/// Keys are hashes already; a secret per process keeps senders from choosing the table's slots.
-#[derive(Debug, Clone)]
-struct Mix(u64);
-
-struct Mixed(u64);
-
-impl BuildHasher for Mix {
-    type Hasher = Mixed;
-    fn build_hasher(&self) -> Mixed {
-        Mixed(self.0)
-    }
-}
-
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            let mixed = (self.0 ^ u64::from_le_bytes(*first)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            self.0 = mixed ^ (mixed >> 29);
-        }
-    }
-    fn write_usize(&mut self, _length: usize) {}
-}
-
-type Table = HashMap<EventKey, Known, Mix>;
+type Table = HashMap<EventKey, Known, KeyHash>;
 
 struct Partition {
     number: i64,
@@ -82,6 +55,8 @@ pub(super) struct Ids {
     db: Database,
     partitions: Vec<Partition>,
     active: Table,
+    /// The table of the run before, emptied: a new one would be grown, and its pages cleared, for each run.
+    spare: Option<Table>,
     sealed: Option<Sealed>,
     /// The index on disk knows all events before this offset.
     upto: u64,
@@ -151,13 +126,12 @@ impl Ids {
         }
         partitions.sort_by_key(|p| std::cmp::Reverse(p.number));
         let upto = read_upto(&folder.join("upto"))?;
-        // RandomState is the standard library's source of a random number for each process.
-        let seed = std::hash::RandomState::new().hash_one(0u8);
         Ok(Self {
             folder: folder.to_owned(),
             db,
             partitions,
-            active: Table::with_hasher(Mix(seed)),
+            active: Table::with_hasher(KeyHash::new()),
+            spare: None,
             sealed: None,
             upto,
             run,
@@ -258,8 +232,9 @@ impl Ids {
         let Some(partition) = self.partitions.first() else {
             return Ok(());
         };
-        let hasher = self.active.hasher().clone();
-        let table = std::mem::replace(&mut self.active, Table::with_hasher(hasher));
+        let next_table = self.spare.take();
+        let next_table = next_table.unwrap_or_else(|| Table::with_hasher(KeyHash::new()));
+        let table = std::mem::replace(&mut self.active, next_table);
         self.sealed = Some(Sealed {
             table: Arc::new(table),
             partition: partition.number,
@@ -290,7 +265,8 @@ impl Ids {
         sealed.thread = Some(std::thread::spawn(move || {
             faults.at(FaultPoint::BeforeRun)?;
             let mut entries: Vec<_> = table.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| **key);
+            // As numbers, which are compared at once.
+            entries.sort_unstable_by_key(|(key, _)| u128::from_be_bytes(key.0));
             let mut ingestion = keyspace.start_ingestion().map_err(io)?;
             for (key, known) in entries {
                 ingestion.write(key.0, value(known)).map_err(io)?;
@@ -325,7 +301,14 @@ impl Ids {
                     p.written = written;
                 }
                 self.upto = upto;
-                self.sealed = None;
+                let table = self
+                    .sealed
+                    .take()
+                    .map(|sealed| Arc::try_unwrap(sealed.table));
+                if let Some(Ok(mut table)) = table {
+                    table.clear();
+                    self.spare = Some(table);
+                }
                 Ok(())
             }
             Err(error) => {
