@@ -542,15 +542,20 @@ impl Flat {
     /// The texts of a field, in the order of the event; null has none.
     pub fn texts(&mut self, json: &str, field: FieldId) -> Vec<String> {
         let mut out = Vec::new();
+        self.each_text(json, field, |text| out.push(text.to_owned()));
+        out
+    }
+
+    /// Calls `each` with every text of a field.
+    pub fn each_text(&mut self, json: &str, field: FieldId, mut each: impl FnMut(&str)) {
         let mut at = self.first(field);
         while let Some(e) = at {
             self.prepare(json, e);
             if let Some(t) = self.leaf(json, e).and_then(Leaf::text) {
-                out.push(t.to_owned());
+                each(t);
             }
             at = self.next(e);
         }
-        out
     }
 
     /// The first text of a field.

@@ -422,11 +422,12 @@ impl Matcher {
         self.route_key.clear();
         let rules = Arc::clone(&self.rules);
         for id in rules.source_ids.iter().chain(&rules.channel_ids).flatten() {
-            if let Some(t) = self.flat.text(json, *id) {
+            let key = &mut self.route_key;
+            self.flat.each_text(json, *id, |text| {
                 // An absurdly long name is none that a rule set knows.
-                self.route_key.push_str(t.get(..256).unwrap_or(t));
-                self.route_key.push('\u{1}');
-            }
+                key.push_str(text.get(..256).unwrap_or(text));
+                key.push('\u{1}');
+            });
             self.route_key.push('\0');
         }
         if let Some(r) = self.routes.get(self.route_key.as_str()) {

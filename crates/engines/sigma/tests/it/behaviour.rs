@@ -1,6 +1,7 @@
 //! The behaviour vectors: modifiers, conditions, refusals.
 
 use sealwright_sigma::compiled::Options;
+use sealwright_sigma::logsource::STATED;
 use sealwright_sigma::model::{Document, Rule};
 use sealwright_sigma::naive::{Event, matches};
 use sealwright_sigma::{Limits, parse};
@@ -125,4 +126,25 @@ fn refusals() {
         }
     }
     insta::assert_snapshot!(messages);
+}
+
+/// What an event states does not depend on those that came before it.
+#[test]
+fn every_stated_log_source_counts() {
+    let options = Options {
+        source_fields: STATED.map(str::to_owned),
+        ..Options::default()
+    };
+    let mut matcher = matcher(vec![rule("a: {f: 1}\ncondition: a").unwrap()], options);
+    let stated = [
+        (r#""aws""#, 0),
+        (r#"["aws", "p"]"#, 1),
+        (r#""aws""#, 0),
+        (r#"["p"]"#, 1),
+        ("null", 1),
+    ];
+    for (stated, found) in stated {
+        let event = format!(r#"{{"f": 1, "sealwright.logsource.product": {stated}}}"#);
+        assert_eq!(matcher.matches(&event).unwrap().len(), found, "{stated}");
+    }
 }
