@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sealwright_core::clock::{DAY, HOUR, SECOND};
 use sealwright_core::{Digest, TenantId, TenantScope, UnixMicros};
-use sealwright_events::{Consumer as _, History, HistoryError, HistoryQuery, Sift, StoredEvent};
+use sealwright_events::{
+    Consumer as _, History, HistoryError, HistoryQuery, Sieve, Sift, StoredEvent,
+};
 use sealwright_lake::{CompactPolicy, Lake, LakeWriter, WritePolicy};
 use sealwright_siem::service::builtin;
 use sealwright_siem::service::detect::Terms;
@@ -200,11 +202,15 @@ impl History for Stored {
     async fn sift<'a>(
         &'a self,
         query: &HistoryQuery,
-        condition: &Condition,
+        sieve: &Sieve,
     ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
-        let all = Condition::All(Vec::new());
-        let condition = if self.by_index { condition } else { &all };
-        Ok(Box::new(self.lake.sift(query, condition)))
+        let all = Sieve {
+            conditions: Vec::new(),
+            values: Vec::new(),
+            whole: Condition::All(Vec::new()),
+        };
+        let sieve = if self.by_index { sieve } else { &all };
+        Ok(Box::new(self.lake.sift(query, sieve)))
     }
 }
 

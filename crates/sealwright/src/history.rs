@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sealwright_core::TenantScope;
 use sealwright_events::{
-    EventLog, History, HistoryError, HistoryQuery, ReadLimit, Sift, StoredEvent, catch_up,
+    EventLog, History, HistoryError, HistoryQuery, ReadLimit, Sieve, Sift, StoredEvent, catch_up,
 };
 use sealwright_lake::{EventFilter, LARGEST_PAGE, Lake, LakeWriter, Order};
-use sealwright_terms::Condition;
 
 /// History in the lake.
 pub(crate) struct LakeHistory {
@@ -99,8 +98,8 @@ impl History for LakeHistory {
     async fn sift<'a>(
         &'a self,
         query: &HistoryQuery,
-        condition: &Condition,
+        sieve: &Sieve,
     ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
-        Ok(Box::new(self.lake.sift(query, condition)))
+        Ok(Box::new(self.lake.sift(query, sieve)))
     }
 }

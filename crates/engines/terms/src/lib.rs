@@ -1,20 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod bytes;
+mod column;
 mod condition;
 mod order;
 mod phrase;
 mod posting;
 mod rows;
 mod segment;
+mod value;
 mod write;
 
 pub use bytes::{Bytes, Damaged};
+pub use column::{Column, Times};
 pub use condition::{Condition, Like, Range, Test, Verdict};
 pub use order::Order;
 pub use phrase::{Phrase, words};
 pub use rows::RowSet;
 pub use segment::Segment;
+pub use value::{RowValue, RowValues};
 pub use write::Builder;
 
 /// Most rows of a segment.

@@ -142,19 +142,4 @@ impl<'a> Posting<'a> {
         }
         self.runs(set.rows(), |start, count| set.insert_run(start, count))
     }
-
-    /// How many of the rows are in a set.
-    pub(crate) fn count_in(self, set: &RowSet) -> Result<usize, Damaged> {
-        let mut found = 0;
-        self.runs(set.rows(), |start, count| {
-            found += if count == set.rows() {
-                set.count()
-            } else {
-                (start..start + count)
-                    .filter(|row| set.contains(*row))
-                    .count()
-            };
-        })?;
-        Ok(found)
-    }
 }

@@ -3,9 +3,11 @@
 use std::ops::RangeInclusive;
 
 use crate::bytes::{Bytes, Damaged, Read, unseal};
+use crate::column::{Column, Times};
 use crate::order::{self, Order, Place};
 use crate::posting::Posting;
 use crate::rows::RowSet;
+use crate::value::{self, RowValues};
 use crate::write::MAGIC;
 
 /// Bytes of the footer.
@@ -91,71 +93,35 @@ impl<B: Bytes> Segment<B> {
     ///
     /// # Errors
     /// When the segment is damaged.
-    pub fn times(&self) -> Result<Vec<i64>, Damaged> {
-        self.signed(self.columns[0])
+    pub fn times(&self) -> Result<Times, Damaged> {
+        Ok(Times(self.column(self.columns[0])?))
     }
 
     /// When each row was received.
     ///
     /// # Errors
     /// When the segment is damaged.
-    pub fn received(&self) -> Result<Vec<i64>, Damaged> {
-        self.signed(self.columns[2])
-    }
-
-    fn signed(&self, at: u64) -> Result<Vec<i64>, Damaged> {
-        let values = self.column(at)?.into_iter();
-        Ok(values.map(|v| (v ^ (1 << 63)).cast_signed()).collect())
+    pub fn received(&self) -> Result<Times, Damaged> {
+        Ok(Times(self.column(self.columns[2])?))
     }
 
     /// The offset of each row.
     ///
     /// # Errors
     /// When the segment is damaged.
-    pub fn offsets(&self) -> Result<Vec<u64>, Damaged> {
+    pub fn offsets(&self) -> Result<Column, Damaged> {
         self.column(self.columns[1])
     }
 
-    fn column(&self, at: u64) -> Result<Vec<u64>, Damaged> {
-        const HEAD: usize = 9;
-        let width = usize::from(self.bytes.read(at, 1)?[0]);
-        if width > 8 {
-            return Err(Damaged::new("a column is too wide"));
-        }
-        let sealed = self.bytes.read(at, HEAD + width * self.rows + 4)?;
-        let content = unseal(&sealed)?;
-        let mut eight = [0; 8];
-        eight.copy_from_slice(&content[1..HEAD]);
-        let least = u64::from_le_bytes(eight);
-        if width == 0 {
-            return Ok(vec![least; self.rows]);
-        }
-        Ok(content[HEAD..]
-            .chunks_exact(width)
-            .map(|bytes| {
-                let mut eight = [0; 8];
-                eight[..width].copy_from_slice(bytes);
-                least.wrapping_add(u64::from_le_bytes(eight))
-            })
-            .collect())
+    fn column(&self, at: u64) -> Result<Column, Damaged> {
+        Column::read(&self.bytes, at, self.rows)
     }
 
-    /// The names of its fields.
-    ///
-    /// # Errors
-    /// When the segment is damaged.
-    pub fn field_names(&self) -> Result<Vec<String>, Damaged> {
-        let mut names = Vec::new();
-        self.fields(|name, _| {
-            names.push(String::from_utf8_lossy(name).into_owned());
-            true
-        })?;
-        names.retain(|name| !name.is_empty());
-        Ok(names)
-    }
-
-    /// Goes through the fields as long as `look` says so.
-    fn fields<'s>(&'s self, mut look: impl FnMut(&[u8], Field<'s>) -> bool) -> Result<(), Damaged> {
+    /// Goes through the fields as long as `look` says so. To the end when it always does: then it gives what follows.
+    fn fields<'s>(
+        &'s self,
+        mut look: impl FnMut(&[u8], Field<'s>) -> bool,
+    ) -> Result<Read<'s>, Damaged> {
         let mut read = Read(&self.directory[self.fields.0..]);
         for _ in 0..self.fields.1 {
             let name = read.bytes()?;
@@ -182,7 +148,7 @@ impl<B: Bytes> Segment<B> {
                 break;
             }
         }
-        Ok(())
+        Ok(read)
     }
 
     fn field(&self, name: &str) -> Result<Option<Field<'_>>, Damaged> {
@@ -301,23 +267,55 @@ impl<B: Bytes> Segment<B> {
         Ok(Some(rows))
     }
 
-    /// Calls `each` with every term of a field that some of `rows` have, and how many.
+    /// Calls `each` with every name that is `wanted`, every value that some of `rows` have under it, and how many of them.
+    /// Values that are not kept are not among them.
+    ///
+    /// Cost: the rows and the values that are found, not the values that there are.
     ///
     /// # Errors
     /// When the segment is damaged.
-    pub fn count_terms(
+    pub fn count_values(
         &self,
-        field: &str,
         rows: &RowSet,
-        mut each: impl FnMut(&str, usize),
+        wanted: impl Fn(&str) -> bool,
+        mut each: impl FnMut(&str, &str, usize),
     ) -> Result<(), Damaged> {
-        self.scan(field, "", |found, posting| {
-            let count = posting.count_in(rows)?;
-            if count > 0 {
-                each(found, count);
+        self.named_values(|name, place| {
+            if wanted(name) {
+                place.count(&self.bytes, rows, |value, count| each(name, value, count))?;
             }
-            Ok(true)
+            Ok(())
         })
+    }
+
+    /// What some rows have under a name.
+    ///
+    /// Cost: as of [`Segment::count_values`], and four bytes of memory for each row of the segment.
+    ///
+    /// # Errors
+    /// When the segment is damaged.
+    pub fn values(&self, name: &str, rows: &RowSet) -> Result<RowValues, Damaged> {
+        let mut found = RowValues::default();
+        self.named_values(|other, place| {
+            if other == name {
+                found = place.read_rows(&self.bytes, rows)?;
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn named_values(
+        &self,
+        mut each: impl FnMut(&str, value::Place) -> Result<(), Damaged>,
+    ) -> Result<(), Damaged> {
+        let mut read = self.fields(|_, _| true)?;
+        for _ in 0..read.size()? {
+            let name = std::str::from_utf8(read.bytes()?);
+            let name = name.map_err(|_| Damaged::new("a name is no text"))?;
+            each(name, value::Place::read(&mut read)?)?;
+        }
+        Ok(())
     }
 
     /// Goes through terms, from the block on in which `from` would be, as long as `look` says so.

@@ -1,13 +1,15 @@
 //! Writing a segment.
 //!
 //! ```text
-//! segment   = magic column(times) column(offsets) column(received) (field order*)* directory footer
-//! column    = width (1 byte), least value (8 bytes), rows × width bytes, checksum
+//! segment   = magic column(times) column(offsets) column(received) (field order*)* values* directory footer
+//! column    = see src/column.rs
 //! field     = index blocks
 //! index     = (first term, length of the block)* checksum
 //! block     = (shared bytes, other bytes of the term, rows)* checksum
 //! order     = see src/order.rs
-//! directory = version, rows, columns, (name, present, long, terms, index, blocks, orders)* checksum
+//! values    = see src/value.rs
+//! directory = version, rows, columns, (name, present, long, terms, index, blocks, orders)*,
+//!             (name, place of its values)* checksum
 //! footer    = offset and length of the directory (8 bytes each), magic
 //! ```
 //! Numbers without a size are of seven bits a byte, the lowest first.
@@ -15,12 +17,14 @@
 use rustc_hash::FxHashMap;
 
 use crate::bytes::{put, put_bytes, seal};
+use crate::column;
 use crate::order::{self, Order};
 use crate::phrase::words;
 use crate::posting::encode;
+use crate::value::Values;
 use crate::{LONGEST_TERM, MOST_ROWS, WORDS};
 
-pub(crate) const MAGIC: &[u8; 8] = b"swterms2";
+pub(crate) const MAGIC: &[u8; 8] = b"swterms3";
 /// A block is closed when it has this many bytes or terms: what is read to look up one term.
 const BLOCK_BYTES: usize = 4 << 10;
 const BLOCK_TERMS: usize = 64;
@@ -39,6 +43,7 @@ struct Field {
 #[derive(Default)]
 pub struct Builder {
     fields: FxHashMap<Box<str>, Field>,
+    values: FxHashMap<Box<str>, Values>,
     times: Vec<u64>,
     offsets: Vec<u64>,
     received: Vec<u64>,
@@ -111,6 +116,27 @@ impl Builder {
         self.field(field).orders[order as usize].push((key, row));
     }
 
+    /// The row has this value under this name, to be found by the row ([`crate::Segment::values`],
+    /// [`crate::Segment::count_values`]): one a row, the first that is given. Of a value longer than [`LONGEST_TERM`] it is only
+    /// kept that there is one. No condition asks for it; what conditions ask for are terms.
+    pub fn value(&mut self, name: &str, value: &str) {
+        let row = usize::from(self.at());
+        self.values_of(name).set(row, value);
+    }
+
+    /// The row has something under this name that is no single value.
+    pub fn value_unkept(&mut self, name: &str) {
+        let row = usize::from(self.at());
+        self.values_of(name).unkept(row);
+    }
+
+    fn values_of(&mut self, name: &str) -> &mut Values {
+        if !self.values.contains_key(name) {
+            self.values.insert(name.into(), Values::default());
+        }
+        self.values.entry(name.into()).or_default()
+    }
+
     /// The words of the row's text, which is in lower case.
     pub fn words(&mut self, lower: &str) {
         for word in words(lower) {
@@ -128,7 +154,7 @@ impl Builder {
         put(&mut directory, rows as u64);
         for values in [&self.times, &self.offsets, &self.received] {
             put(&mut directory, out.len() as u64);
-            column(&mut out, values);
+            column::encode(&mut out, values);
         }
         let mut fields: Vec<(Box<str>, Field)> = self.fields.into_iter().collect();
         fields.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -157,6 +183,13 @@ impl Builder {
                 }
             }
         }
+        let mut values: Vec<(Box<str>, Values)> = self.values.into_iter().collect();
+        values.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        put(&mut directory, values.len() as u64);
+        for (name, values) in values {
+            put_bytes(&mut directory, name.as_bytes());
+            values.encode(&mut out, rows).write(&mut directory);
+        }
         seal(&mut directory, 0);
         let at = out.len() as u64;
         out.extend_from_slice(&directory);
@@ -165,20 +198,6 @@ impl Builder {
         out.extend_from_slice(MAGIC);
         out
     }
-}
-
-/// Values with the same number of bytes each, so that one can be read by itself.
-fn column(out: &mut Vec<u8>, values: &[u64]) {
-    let start = out.len();
-    let least = values.iter().copied().min().unwrap_or(0);
-    let most = values.iter().copied().max().unwrap_or(0);
-    let width = (u64::BITS - (most - least).leading_zeros()).div_ceil(8) as usize;
-    out.push(width.to_le_bytes()[0]);
-    out.extend_from_slice(&least.to_le_bytes());
-    for value in values {
-        out.extend_from_slice(&(value - least).to_le_bytes()[..width]);
-    }
-    seal(out, start);
 }
 
 fn terms(terms: FxHashMap<Box<str>, Vec<u16>>, rows: usize) -> (Vec<u8>, Vec<u8>) {

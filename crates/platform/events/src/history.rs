@@ -28,16 +28,38 @@ pub struct HistoryQuery {
 #[error("stored events cannot be read: {0}")]
 pub struct HistoryError(pub String);
 
-/// A stored event, as far as it matters to a condition.
+/// What is asked of each event by [`History::sift`].
 #[derive(Debug, Clone)]
-pub enum Sifted {
-    /// The condition may hold for it.
-    Whole(StoredEvent),
-    /// The condition does not hold for it.
-    Passed(Passed),
+pub struct Sieve {
+    /// What may hold for events of which the rest is told without reading them.
+    pub conditions: Vec<Asked>,
+    /// Names of values ([`EventTerms`](crate::EventTerms)) that conditions ask for.
+    pub values: Vec<String>,
+    /// Events for which this may hold are given whole.
+    pub whole: Condition,
 }
 
-/// What is told of an event for which a condition does not hold.
+/// One of the conditions of a [`Sieve`].
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The condition.
+    pub condition: Condition,
+    /// Which values are asked for where it holds: places in [`Sieve::values`].
+    pub values: Vec<usize>,
+}
+
+/// A stored event, as far as it matters to a sieve.
+#[derive(Debug, Clone)]
+pub enum Sifted {
+    /// It is to be looked at: what matters of it is not known otherwise.
+    Whole(StoredEvent),
+    /// No condition holds for it.
+    Passed(Passed),
+    /// Some conditions hold for it.
+    Known(Known),
+}
+
+/// What is told of an event for which no condition holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {
     /// Its place in the log.
@@ -48,6 +70,17 @@ pub struct Passed {
     pub received_at: UnixMicros,
     /// Where it came from.
     pub source: Arc<str>,
+}
+
+/// What is told of an event for which conditions hold, when that is all that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The event.
+    pub event: Passed,
+    /// Those that hold, ascending: places in [`Sieve::conditions`]. No other holds.
+    pub conditions: Arc<[usize]>,
+    /// By place in [`Sieve::values`]; what these conditions do not ask for may be left out.
+    pub values: Vec<Option<Arc<str>>>,
 }
 
 /// Goes through stored events.
@@ -95,14 +128,14 @@ pub trait History: Send + Sync {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, HistoryError>;
 
-    /// All events of a query in order, those whole for which `condition` may hold. A history with an index of terms does not
-    /// read the others.
+    /// All events of a query in order. A history with an index of terms reads those only of which the index does not say all that
+    /// is asked for.
     async fn sift<'a>(
         &'a self,
         query: &HistoryQuery,
-        condition: &Condition,
+        sieve: &Sieve,
     ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
-        let _ = condition;
+        let _ = sieve;
         Ok(Box::new(EachPage {
             history: self,
             query: query.clone(),

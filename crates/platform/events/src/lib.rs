@@ -19,12 +19,10 @@ pub use consumer::{
     Consumer, ConsumerError, Effect, StoreConsumer, begin_at, catch_up, cursor_of, cursors_of,
     lowest_cursor, run,
 };
-pub use history::{History, HistoryError, HistoryQuery, Passed, Sift, Sifted};
+pub use history::{Asked, History, HistoryError, HistoryQuery, Known, Passed, Sieve, Sift, Sifted};
 pub use holds::{HeldEvents, HoldError, HoldRegister, Holds};
 pub use log::{EventLog, LogError, ReadLimit};
-pub use search::{
-    Answer, EventSearch, EventTerms, Facets, Look, Question, Search, facet_field, facet_of,
-};
+pub use search::{Answer, EventSearch, EventTerms, Facets, Look, Question, Search, is_facet};
 pub use sink::{Appended, EventSink, SinkError};
 pub use stored::StoredEvent;
 

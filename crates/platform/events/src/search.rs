@@ -169,17 +169,13 @@ pub trait EventTerms: Send + Sync {
     /// Changes whenever the same event would give other terms.
     fn version(&self) -> String;
 
-    /// Adds the terms of an event to its row, and its values for facets under [`facet_field`]. False when terms
+    /// Adds the terms of an event to its row, and its facets as values ([`Builder::value`]) under their names; names of other values
+    /// begin with a control character ([`is_facet`]). False when terms
     /// do not say all about it: then it is looked at whenever it may be looked for.
     fn add(&self, event: &StoredEvent, to: &mut Builder) -> bool;
 }
 
-/// The field under which the values of a facet are, as they are shown.
-pub fn facet_field(facet: &str) -> String {
-    format!("\u{2}{facet}")
-}
-
-/// The facet of a field that [`facet_field`] made.
-pub fn facet_of(field: &str) -> Option<&str> {
-    field.strip_prefix('\u{2}')
+/// Whether values of this name are counted as a facet.
+pub fn is_facet(name: &str) -> bool {
+    !name.starts_with(char::is_control)
 }

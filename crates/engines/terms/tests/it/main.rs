@@ -1,10 +1,12 @@
 //! The index against looking at every row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use sealwright_terms::{
-    Builder, Bytes, Condition, LONGEST_TERM, Like, Order, Phrase, Range, Segment, Verdict,
+    Builder, Bytes, Condition, Damaged, LONGEST_TERM, Like, Order, Phrase, Range, RowSet, RowValue,
+    Segment, Verdict,
 };
 
 #[derive(Debug, Clone)]
@@ -29,10 +31,44 @@ fn built(rows: &[Row]) -> Vec<u8> {
             if let Some(number) = number(term) {
                 builder.ordered(field, Order::Number, Order::number(number));
             }
+            builder.value(field, term);
         }
         builder.words(&row.text.to_lowercase());
     }
     builder.finish("v1")
+}
+
+/// What some rows have, by looking at them.
+fn counted<'r>(rows: impl Iterator<Item = &'r Row>) -> Counts {
+    let mut counts = Counts::new();
+    for row in rows {
+        let mut own: BTreeMap<&str, &String> = BTreeMap::new();
+        for (name, value) in &row.fields {
+            own.entry(name).or_insert(value);
+        }
+        for (name, value) in own {
+            if value.len() > LONGEST_TERM {
+                continue;
+            }
+            *counts.entry((name.to_owned(), value.clone())).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+type Counts = BTreeMap<(String, String), usize>;
+
+fn values_of<B: Bytes>(segment: &Segment<B>, rows: &RowSet) -> Result<Counts, Damaged> {
+    let mut counts = Counts::new();
+    segment.count_values(
+        rows,
+        |_| true,
+        |name, value, count| {
+            let before = counts.insert((name.to_owned(), value.to_owned()), count);
+            assert_eq!(before, None, "{name} {value} came twice");
+        },
+    )?;
+    Ok(counts)
 }
 
 fn holds(row: &Row, condition: &Condition) -> bool {
@@ -159,12 +195,67 @@ proptest! {
             check(&rows, &condition, &rough);
             prop_assert!(most < u64::MAX || rough == verdict);
         }
-        let times: Vec<i64> = rows.iter().map(|r| r.time).collect();
-        let offsets: Vec<u64> = rows.iter().map(|r| r.offset).collect();
-        prop_assert_eq!(segment.times().unwrap(), times);
-        prop_assert_eq!(segment.offsets().unwrap(), offsets);
-        let received: Vec<i64> = rows.iter().map(|r| r.received).collect();
-        prop_assert_eq!(segment.received().unwrap(), received);
+        let (times, offsets, received) =
+            (segment.times().unwrap(), segment.offsets().unwrap(), segment.received().unwrap());
+        for (i, row) in rows.iter().enumerate() {
+            prop_assert_eq!(
+                (times.get(i), offsets.get(i), received.get(i)),
+                (row.time, row.offset, row.received)
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_counted_of_the_rows_that_are_asked_for(
+        rows in prop::collection::vec(row(), 0..80),
+        asked in prop::collection::vec(any::<bool>(), 80),
+    ) {
+        let bytes = built(&rows);
+        let segment = Segment::open(bytes.as_slice()).unwrap();
+        let mut set = RowSet::none(rows.len());
+        (0..rows.len()).filter(|i| asked[*i]).for_each(|i| set.insert(i));
+        let of = rows.iter().enumerate().filter(|(i, _)| asked[*i]).map(|(_, row)| row);
+        prop_assert_eq!(values_of(&segment, &set).unwrap(), counted(of));
+        for name in ["f", "g", "f.g", "h"] {
+            let values = segment.values(name, &set).unwrap();
+            for row in set.iter() {
+                let mut own = rows[row].fields.iter().filter(|(field, _)| *field == name);
+                match (values.get(row), own.next()) {
+                    (RowValue::None, None) => {}
+                    (RowValue::Kept(value), Some((_, wanted))) => prop_assert_eq!(&**value, wanted.as_str()),
+                    (RowValue::Unkept, Some((_, wanted))) => prop_assert!(wanted.len() > LONGEST_TERM),
+                    (found, wanted) => prop_assert!(false, "{found:?} instead of {wanted:?}"),
+                }
+            }
+        }
+    }
+
+    /// Several parts and blocks, with rows without a value between and behind.
+    #[test]
+    fn values_of_many_rows_are_counted(
+        every in 1..40_usize,
+        most in 1..9_000_usize,
+        asked in prop::collection::vec(0..10_000_usize, 1..50),
+    ) {
+        let mut builder = Builder::new();
+        let value = |i: usize| (i.is_multiple_of(every) && i < 9_500).then(|| format!("value {}", i * 7 % most));
+        for i in 0..10_000 {
+            builder.row(0, i as u64, 0);
+            if let Some(value) = value(i) {
+                builder.value("v", &value);
+            }
+        }
+        let bytes = builder.finish("v1");
+        let segment = Segment::open(bytes.as_slice()).unwrap();
+        let mut few = RowSet::none(10_000);
+        asked.iter().for_each(|row| few.insert(*row));
+        for set in [RowSet::all(10_000), few] {
+            let mut wanted = Counts::new();
+            for value in set.iter().filter_map(value) {
+                *wanted.entry(("v".to_owned(), value)).or_insert(0) += 1;
+            }
+            prop_assert_eq!(values_of(&segment, &set).unwrap(), wanted);
+        }
     }
 
     /// Fields with many terms have orders; few tests of the others have so many rows.
@@ -212,7 +303,14 @@ proptest! {
             if let Ok(found) = condition.ask(&segment) {
                 prop_assert_eq!(found, answer);
             }
-            let _ = segment.times();
+            let all = RowSet::all(rows.len());
+            if segment.rows() == rows.len() && let Ok(counts) = values_of(&segment, &all) {
+                prop_assert_eq!(counts, counted(rows.iter()));
+            }
+            if let Ok(times) = segment.times() {
+                let same = rows.iter().enumerate().all(|(i, row)| times.get(i) == row.time);
+                prop_assert!(same);
+            }
         }
     }
 
@@ -248,6 +346,7 @@ fn a_full_segment_is_asked_by_reading_little_of_it() {
         builder.term("parity", if i % 2 == 0 { "even" } else { "odd" });
         builder.term("all", "same");
         builder.term("third", &(i / 20_000).to_string());
+        builder.value("who", &format!("user-{}", i % 20_000));
     }
     assert!(!builder.row(0, 0, 0), "it is full");
     let bytes = builder.finish("v1");
@@ -261,6 +360,15 @@ fn a_full_segment_is_asked_by_reading_little_of_it() {
     assert_eq!(segment.equal("all", "same").unwrap().count(), 65_536);
     assert_eq!(segment.equal("third", "1").unwrap().count(), 20_000);
     assert_eq!(segment.equal("third", "9").unwrap().count(), 0);
+    let mut some = RowSet::none(65_536);
+    [7, 20_007, 60_000].iter().for_each(|row| some.insert(*row));
+    let values = values_of(&segment, &some).unwrap();
+    assert_eq!(
+        values,
+        [("user-7", 2), ("user-0", 1)]
+            .map(|(value, count)| (("who".to_owned(), value.to_owned()), count))
+            .into()
+    );
     assert!(
         counted.1.get() < bytes.len() / 10,
         "{} of {} bytes were read",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use sealwright_core::{Cursor, UnixMicros, on_all_processors};
 use sealwright_events::{
-    Answer, EventSearch, Facets, HistoryError, Question, StoredEvent, facet_of,
+    Answer, EventSearch, Facets, HistoryError, Question, StoredEvent, is_facet,
 };
 use sealwright_terms::{Condition, Damaged, RowSet, Segment, Verdict};
 
@@ -24,10 +24,8 @@ use crate::table::{Lake, Snapshot};
 
 /// Events that are read at a time to be looked at.
 const PAGE: usize = 5_000;
-/// Facets are of at least so many of the latest events, where there are as many in [`FACETED_SEGMENTS`].
+/// Facets are of at least so many of the latest events, where there are as many.
 const FACETED: usize = 5_000;
-/// Where events are rare, facets are of those in so many blocks.
-const FACETED_SEGMENTS: usize = 32;
 
 /// The places with the highest offsets.
 struct Latest {
@@ -231,8 +229,6 @@ fn known(question: &Question, indexed: &Indexed) -> std::result::Result<Known, B
         events += rows.count();
         wanted
     });
-    // Each goes through all values of all facets, however few events there are.
-    rows.truncate(FACETED_SEGMENTS);
     let counted = on_all_processors(&rows, |(_, file, at, rows)| {
         facets(indexed, (*file, *at), rows).map_err(|e| broken(*file, e))
     });
@@ -270,43 +266,35 @@ fn one(
     let span = question.search.from.0..question.search.to.0;
     let times = segment.times()?;
     if !(span.contains(&entry.times.0) && span.contains(&entry.times.1)) {
-        let outside = times.iter().enumerate().filter(|(_, t)| !span.contains(t));
-        for (row, _) in outside {
+        let mut found = yes.clone();
+        found.unite(&maybe);
+        for row in found.iter().filter(|row| !span.contains(&times.get(*row))) {
             yes.remove(row);
             maybe.remove(row);
         }
     }
-    // Rows of one bucket mostly stand together.
-    let mut buckets: Vec<(i64, u64)> = Vec::new();
-    for row in yes.iter() {
-        let bucket = times[row].div_euclid(question.width);
-        match buckets.last_mut() {
-            Some((last, events)) if *last == bucket => *events += 1,
-            _ => buckets.push((bucket, 1)),
-        }
-    }
+    let buckets = buckets(yes.iter().map(|row| times.get(row)), question.width);
     let offsets = segment.offsets()?;
-    let latest = yes.iter().map(|row| offsets[row]).max();
+    let latest = yes.iter().map(|row| offsets.get(row)).max();
     let below = question.below.unwrap_or(u64::MAX);
     let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
     let place = |row: usize| Place {
-        offset: offsets[row],
+        offset: offsets.get(row),
         file,
         row: start.saturating_add(row),
     };
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-    for (bucket, events) in buckets {
-        let start = UnixMicros(bucket * question.width);
-        all.answer.count(start, question.width, events);
+    for (start, events) in buckets {
+        all.answer.count(UnixMicros(start), question.width, events);
     }
     let floor = all.latest.floor();
     if latest.is_some_and(|latest| latest >= floor) {
-        let on_page = |row: &usize| (floor..below).contains(&offsets[*row]);
+        let on_page = |row: &usize| (floor..below).contains(&offsets.get(*row));
         yes.iter()
             .filter(on_page)
             .for_each(|row| all.latest.add(place(row)));
     }
-    let below_page = |row: &usize| offsets[*row] < below;
+    let below_page = |row: &usize| offsets.get(*row) < below;
     maybe
         .iter()
         .filter(below_page)
@@ -328,6 +316,24 @@ fn one(
     Ok(())
 }
 
+/// How many times are in each bucket, by the bucket's first moment. Times of one bucket mostly stand together; one that does not has several
+/// entries.
+fn buckets(times: impl Iterator<Item = i64>, width: i64) -> Vec<(i64, u64)> {
+    let mut buckets: Vec<(i64, u64)> = Vec::new();
+    let mut bucket = 0..0;
+    for time in times {
+        match buckets.last_mut() {
+            Some((_, events)) if bucket.contains(&time) => *events += 1,
+            _ => {
+                let start = time.div_euclid(width).saturating_mul(width);
+                bucket = start..start.saturating_add(width);
+                buckets.push((start, 1));
+            }
+        }
+    }
+    buckets
+}
+
 /// By facet and value, how many of a segment's rows have it.
 type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
@@ -340,15 +346,14 @@ fn facets(
     let (_, path, made) = &indexed.files[file];
     let segment = Segment::open(Part::open(path, &made.segments[at])?)?;
     let mut counts = Counts::new();
-    for name in segment.field_names()? {
-        let Some(facet) = facet_of(&name) else {
-            continue;
-        };
-        let values = counts.entry(facet.to_owned()).or_default();
-        segment.count_terms(&name, rows, |value, events| {
-            *values.entry(value.to_owned()).or_insert(0) += events as u64;
-        })?;
-    }
+    segment.count_values(rows, is_facet, |name, value, events| {
+        if !counts.contains_key(name) {
+            counts.insert(name.to_owned(), BTreeMap::new());
+        }
+        if let Some(values) = counts.get_mut(name) {
+            values.insert(value.to_owned(), events as u64);
+        }
+    })?;
     Ok((rows.count() as u64, counts))
 }
 

@@ -1,7 +1,7 @@
-//! Going through events in order, without reading those for which a condition does not hold.
+//! Going through events in order, without reading those of which the index says all that is asked for.
 //!
-//! Times, offsets and sources of all events are in the index, so that of an event that does not matter nothing is
-//! read of its data file.
+//! Times, offsets and sources of all events are in the index, and values that conditions ask for where they hold: so of most
+//! events nothing is read of their data file.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sealwright_core::{Cursor, TenantScope, UnixMicros, on_all_processors};
-use sealwright_events::{HistoryError, HistoryQuery, Passed, Search, Sift, Sifted, StoredEvent};
-use sealwright_terms::{Condition, Damaged, Segment};
+use sealwright_events::{
+    HistoryError, HistoryQuery, Known, Passed, Search, Sieve, Sift, Sifted, StoredEvent,
+};
+use sealwright_terms::{Bytes, Condition, Damaged, RowSet, RowValue, RowValues, Segment, Verdict};
 
 use super::file::Part;
 use super::open::{Indexed, Place, fetched};
@@ -39,7 +41,7 @@ pub struct EventSift {
     lake: Lake,
     query: HistoryQuery,
     search: Search,
-    condition: Condition,
+    sieve: Arc<Sieve>,
     /// All events below were given.
     next: u64,
     opened: Option<Opened>,
@@ -83,6 +85,14 @@ struct Loaded {
     file: usize,
     rows: VecDeque<Row>,
     sources: Vec<Arc<str>>,
+    held: Vec<Held>,
+}
+
+/// What holds for a row, and the values that are asked for then.
+#[derive(Default)]
+struct Held {
+    conditions: Arc<[usize]>,
+    values: Vec<Option<Arc<str>>>,
 }
 
 struct Row {
@@ -92,11 +102,20 @@ struct Row {
     source: u32,
     /// Its place in the data file.
     place: usize,
-    whole: bool,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Passed,
+    /// Its place in [`Loaded::held`].
+    Known(usize),
+    Whole,
 }
 
 enum Next {
     Passed(Passed),
+    Known(Known),
     Event(StoredEvent),
     Place(Place),
 }
@@ -105,6 +124,7 @@ impl Next {
     fn offset(&self) -> u64 {
         match self {
             Self::Passed(passed) => passed.offset,
+            Self::Known(known) => known.event.offset,
             Self::Event(event) => event.offset,
             Self::Place(place) => place.offset,
         }
@@ -112,11 +132,11 @@ impl Next {
 }
 
 impl Lake {
-    /// Goes through the events of a query in order; those for which `condition` may hold are whole.
+    /// Goes through the events of a query in order.
     ///
-    /// Cost: that of the condition's terms in each block of 65,536 events, some 40 bytes of memory for an event of the
-    /// blocks that overlap, and the reading of the events that are whole.
-    pub fn sift(&self, query: &HistoryQuery, condition: &Condition) -> EventSift {
+    /// Cost: that of the conditions' terms in each block of 65,536 events, some 50 bytes of memory for an event of the
+    /// blocks that overlap and 100 more for one for which a condition holds, and the reading of the events that are whole.
+    pub fn sift(&self, query: &HistoryQuery, sieve: &Sieve) -> EventSift {
         EventSift {
             lake: self.clone(),
             search: Search {
@@ -130,7 +150,7 @@ impl Lake {
                 to: query.to,
             },
             query: query.clone(),
-            condition: condition.clone(),
+            sieve: Arc::new(sieve.clone()),
             next: 0,
             opened: None,
             by_index: true,
@@ -187,7 +207,7 @@ impl EventSift {
             } else if opened.rest.read.is_empty() && !opened.rest.files.is_empty() {
                 self.read_rest(opened).await?;
             } else if let Some(next) = opened.pop() {
-                whole += usize::from(!matches!(next, Next::Passed(_)));
+                whole += usize::from(matches!(next, Next::Event(_) | Next::Place(_)));
                 page.push(next);
             } else {
                 break;
@@ -238,7 +258,7 @@ impl EventSift {
             .map(|(_, i)| i)
             .collect();
         let indexed = Arc::clone(&opened.indexed);
-        let (search, condition) = (self.search.clone(), self.condition.clone());
+        let (search, sieve) = (self.search.clone(), Arc::clone(&self.sieve));
         let span = self.next..self.query.below_offset;
         let owned = self.lake.owned();
         let loaded = blocking(move || {
@@ -248,7 +268,7 @@ impl EventSift {
                     &indexed,
                     indexed.segments[*i],
                     &search,
-                    (&asked, &condition),
+                    (&asked, &sieve),
                     &span,
                 );
                 if loaded.is_err() && owned {
@@ -318,12 +338,16 @@ impl Opened {
         self.heads.pop();
         let loaded = self.loaded.get_mut(first)?;
         let row = loaded.rows.pop_front()?;
+        let held = match row.what {
+            What::Known(held) => Some(std::mem::take(loaded.held.get_mut(held)?)),
+            What::Passed | What::Whole => None,
+        };
         if let Some(next) = loaded.rows.front() {
             self.heads.push(Reverse((next.offset, first)));
         } else {
-            loaded.rows = VecDeque::new();
+            (loaded.rows, loaded.held) = (VecDeque::new(), Vec::new());
         }
-        if row.whole {
+        if let What::Whole = row.what {
             return Some(Next::Place(Place {
                 offset: row.offset,
                 file: loaded.file,
@@ -331,12 +355,107 @@ impl Opened {
             }));
         }
         let source = loaded.sources.get(row.source as usize)?;
-        Some(Next::Passed(Passed {
+        let event = Passed {
             offset: row.offset,
             time: UnixMicros(row.time),
             received_at: UnixMicros(row.received),
             source: Arc::clone(source),
+        };
+        let Some(Held { conditions, values }) = held else {
+            return Some(Next::Passed(event));
+        };
+        Some(Next::Known(Known {
+            event,
+            conditions,
+            values,
         }))
+    }
+}
+
+/// What the terms of a segment say of its rows.
+struct Told {
+    whole: RowSet,
+    /// Rows that are not whole, each with a condition that holds for it, ascending.
+    held: Vec<(u32, u32)>,
+    /// By name, of rows with a condition that asks for it.
+    values: Vec<Option<RowValues>>,
+}
+
+/// What is to be told of `rows`. `unsure` are to be whole in any case.
+fn told(
+    segment: &Segment<impl Bytes>,
+    sieve: &Sieve,
+    rows: &RowSet,
+    unsure: RowSet,
+) -> std::result::Result<Told, Damaged> {
+    let mut whole = unsure;
+    let Verdict { yes, maybe } = sieve.whole.roughly(segment, TESTED)?;
+    whole.unite(&yes);
+    whole.unite(&maybe);
+    let mut held: Vec<RowSet> = Vec::with_capacity(sieve.conditions.len());
+    let mut needed: Vec<Option<RowSet>> = vec![None; sieve.values.len()];
+    for asked in &sieve.conditions {
+        let Verdict { mut yes, maybe } = asked.condition.roughly(segment, TESTED)?;
+        whole.unite(&maybe);
+        yes.intersect(rows);
+        for value in asked.values.iter().filter(|_| !yes.is_empty()) {
+            if let Some(needed) = needed.get_mut(*value) {
+                needed
+                    .get_or_insert_with(|| RowSet::none(segment.rows()))
+                    .unite(&yes);
+            }
+        }
+        held.push(yes);
+    }
+    let mut values = Vec::with_capacity(needed.len());
+    for (name, needed) in sieve.values.iter().zip(needed) {
+        let Some(mut needed) = needed else {
+            values.push(None);
+            continue;
+        };
+        needed.subtract(&whole);
+        let found = segment.values(name, &needed)?;
+        let unkept = needed
+            .iter()
+            .filter(|row| found.get(*row) == RowValue::Unkept);
+        unkept.for_each(|row| whole.insert(row));
+        values.push(Some(found));
+    }
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for (condition, mut rows) in (0..).zip(held) {
+        rows.subtract(&whole);
+        let rows = rows.iter().filter_map(|row| u32::try_from(row).ok());
+        pairs.extend(rows.map(|row| (row, condition)));
+    }
+    pairs.sort_unstable();
+    Ok(Told {
+        whole,
+        held: pairs,
+        values,
+    })
+}
+
+impl Told {
+    /// What holds for each row for which something does, in the order of the rows.
+    fn held(&self) -> impl Iterator<Item = (usize, Held)> + '_ {
+        let mut before: Arc<[usize]> = Arc::from([]);
+        self.held.chunk_by(|a, b| a.0 == b.0).map(move |of_row| {
+            let row = of_row.first().map_or(0, |(row, _)| *row as usize);
+            let conditions = of_row.iter().map(|(_, condition)| *condition as usize);
+            // Mostly the same ones hold for many rows.
+            if !conditions.clone().eq(before.iter().copied()) {
+                before = conditions.collect();
+            }
+            let value = |values: &Option<RowValues>| match values.as_ref()?.get(row) {
+                RowValue::Kept(text) => Some(Arc::clone(text)),
+                RowValue::None | RowValue::Unkept => None,
+            };
+            let held = Held {
+                conditions: Arc::clone(&before),
+                values: self.values.iter().map(value).collect(),
+            };
+            (row, held)
+        })
     }
 }
 
@@ -344,7 +463,7 @@ fn load(
     indexed: &Indexed,
     (file, at): (usize, usize),
     search: &Search,
-    (asked, condition): (&Condition, &Condition),
+    (asked, sieve): (&Condition, &Sieve),
     offsets_asked: &std::ops::Range<u64>,
 ) -> std::result::Result<Loaded, Damaged> {
     let (_, path, made) = &indexed.files[file];
@@ -356,12 +475,10 @@ fn load(
     if rows.is_empty() {
         return Ok(Loaded::default());
     }
-    let matter = condition.roughly(&segment, TESTED)?;
-    let mut whole = matter.yes;
-    whole.unite(&matter.maybe);
+    let mut whole = unsure;
     whole.unite(&segment.present(field::UNSURE)?);
     whole.unite(&segment.long(field::SOURCE)?);
-    whole.unite(&unsure);
+    let told = told(&segment, sieve, &rows, whole)?;
     let (times, offsets, received) = (segment.times()?, segment.offsets()?, segment.received()?);
     let mut sources: Vec<Arc<str>> = Vec::new();
     let mut source_of = vec![0_u32; segment.rows()];
@@ -373,16 +490,26 @@ fn load(
     })?;
     let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
     let span = search.from.0..search.to.0;
+    let (mut held, mut place_of) = (Vec::new(), vec![u32::MAX; segment.rows()]);
+    for (row, one) in told.held() {
+        place_of[row] = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        held.push(one);
+    }
+    let what = |row: usize| match place_of[row] {
+        _ if told.whole.contains(row) => What::Whole,
+        u32::MAX => What::Passed,
+        place => What::Known(place as usize),
+    };
     let mut found: Vec<Row> = rows
         .iter()
-        .filter(|row| span.contains(&times[*row]) && offsets_asked.contains(&offsets[*row]))
+        .filter(|row| span.contains(&times.get(*row)) && offsets_asked.contains(&offsets.get(*row)))
         .map(|row| Row {
-            offset: offsets[row],
-            time: times[row],
-            received: received[row],
+            offset: offsets.get(row),
+            time: times.get(row),
+            received: received.get(row),
             source: source_of[row],
             place: start.saturating_add(row),
-            whole: whole.contains(row),
+            what: what(row),
         })
         .collect();
     found.sort_unstable_by_key(|row| row.offset);
@@ -390,6 +517,7 @@ fn load(
         file,
         rows: found.into(),
         sources,
+        held,
     })
 }
 
@@ -408,6 +536,7 @@ async fn whole_ones(
         events.into_iter().map(|e| (e.offset, e)).collect();
     let sifted = page.into_iter().filter_map(|next| match next {
         Next::Passed(passed) => Some(Sifted::Passed(passed)),
+        Next::Known(known) => Some(Sifted::Known(known)),
         Next::Event(event) => Some(Sifted::Whole(event)),
         // A row that may be of the query is, or is not.
         Next::Place(place) => events

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sealwright_core::{TenantScope, UnixMicros};
 use sealwright_events::{
-    Answer, EventTerms, Facets, HistoryQuery, Passed, Question, Search, Sift as _, Sifted,
-    StoredEvent, facet_field,
+    Answer, Asked, EventTerms, Facets, HistoryQuery, Passed, Question, Search, Sieve, Sift as _,
+    Sifted, StoredEvent,
 };
 use sealwright_lake::{CompactPolicy, Erasure, ErasureKey, Lake};
 use sealwright_terms::{Builder, Condition, Like, Phrase};
@@ -31,7 +31,7 @@ impl EventTerms for Terms {
 
     fn add(&self, event: &StoredEvent, to: &mut Builder) -> bool {
         let (model, quantity) = data(event);
-        to.term(&facet_field("model"), &model);
+        to.value("model", &model);
         if event.offset.is_multiple_of(13) {
             return false;
         }
@@ -321,9 +321,18 @@ async fn pages_go_on_after_what_was_looked_at() {
     }
 }
 
-/// Every event of the query in order; whole where the condition holds. Says how many were whole, and of how many.
-async fn sifted(lake: &Lake, stored: &[StoredEvent]) -> (usize, usize) {
-    let (mut seen_whole, mut seen) = (0, 0);
+fn told(event: &StoredEvent) -> Passed {
+    Passed {
+        offset: event.offset,
+        time: event.time,
+        received_at: event.received_at,
+        source: event.source.as_str().into(),
+    }
+}
+
+/// Every event of the query in order, as far as it matters. Says how many were whole, how many were known otherwise, and of how many.
+async fn sifted(lake: &Lake, stored: &[StoredEvent]) -> (usize, usize, usize) {
+    let (mut seen_whole, mut seen_known, mut seen) = (0, 0, 0);
     let all = HistoryQuery {
         tenant: tenant(2),
         event_types: Vec::new(),
@@ -351,7 +360,23 @@ async fn sifted(lake: &Lake, stored: &[StoredEvent]) -> (usize, usize) {
                     && e.offset < query.below_offset
             };
             let mut wanted = stored.iter().filter(wanted);
-            let mut sieve = lake.sift(query, &condition);
+            let mut sieve = lake.sift(
+                query,
+                &Sieve {
+                    conditions: vec![
+                        Asked {
+                            condition: Condition::Any(Vec::new()),
+                            values: Vec::new(),
+                        },
+                        Asked {
+                            condition: condition.clone(),
+                            values: vec![1],
+                        },
+                    ],
+                    values: vec!["none".to_owned(), "model".to_owned()],
+                    whole: Condition::Equal("model".to_owned(), "m-2".to_owned()),
+                },
+            );
             loop {
                 let page = sieve.next().await.unwrap();
                 if page.is_empty() {
@@ -367,13 +392,16 @@ async fn sifted(lake: &Lake, stored: &[StoredEvent]) -> (usize, usize) {
                         }
                         Sifted::Passed(passed) => {
                             assert!(!truth(event), "{name}: {passed:?}");
-                            let told = Passed {
-                                offset: event.offset,
-                                time: event.time,
-                                received_at: event.received_at,
-                                source: event.source.as_str().into(),
-                            };
-                            assert_eq!(passed, told, "{name}");
+                            assert_eq!(passed, told(event), "{name}");
+                        }
+                        Sifted::Known(known) => {
+                            assert!(truth(event), "{name}: {known:?}");
+                            assert_eq!(known.event, told(event), "{name}");
+                            assert_eq!(*known.conditions, [1], "{name}");
+                            let values = [None, Some(data(event).0.into())];
+                            assert_eq!(known.values, values, "{name}");
+                            assert_ne!(data(event).0, "m-2", "{name}");
+                            seen_known += 1;
                         }
                     }
                 }
@@ -381,7 +409,7 @@ async fn sifted(lake: &Lake, stored: &[StoredEvent]) -> (usize, usize) {
             assert_eq!(wanted.next(), None, "{name}");
         }
     }
-    (seen_whole, seen)
+    (seen_whole, seen_known, seen)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,7 +421,7 @@ async fn a_sieve_gives_every_event_and_reads_those_that_matter() {
     let later = NOW.plus(30 * DAY);
     // By type and day in files of their own, so that they overlap by offset.
     append(&lake, &[&stored[..100], &stored[100..200]]).await;
-    let (whole, all) = sifted(&lake, &stored[..200]).await;
+    let (whole, _, all) = sifted(&lake, &stored[..200]).await;
     assert_eq!(whole, all);
     let indexed = async || {
         // Small files that will be joined are given none.
@@ -404,8 +432,11 @@ async fn a_sieve_gives_every_event_and_reads_those_that_matter() {
     append(&lake, &[&stored[200..]]).await;
     sifted(&lake, &stored).await;
     assert_eq!(indexed().await, 0);
-    let (whole, all) = sifted(&lake, &stored).await;
-    assert!(whole * 4 < all * 3, "{whole} of {all}");
+    let (whole, known, all) = sifted(&lake, &stored).await;
+    assert!(
+        whole * 4 < all * 3 && known * 10 > all,
+        "{whole} whole and {known} known of {all}"
+    );
     // Damage costs time and no event.
     for (path, mut bytes) in files(&folder.path().join("terms")) {
         let middle = bytes.len() / 3;

@@ -18,7 +18,7 @@ const LONGEST: usize = 256;
 pub const MOST_ENTITIES: usize = 32;
 
 /// Kinds of entities, and the fields that name one.
-const ENTITIES: &[(&str, &[&str])] = &[
+pub(super) const ENTITIES: &[(&str, &[&str])] = &[
     (
         "user",
         &[
@@ -111,8 +111,13 @@ pub fn entities(event: &Value) -> Vec<Entity> {
 /// What a match of a rule is about: the first entity, or else where the event came from.
 pub fn about(event: &Value, stored: &StoredEvent) -> String {
     let mut named = ENTITIES.iter();
-    let first = named.find_map(|(kind, names)| Some(format!("{kind} {}", first(event, names)?)));
+    let first = named.find_map(|(kind, names)| Some(about_one(kind, &first(event, names)?)));
     first.unwrap_or_else(|| stored.source.clone())
+}
+
+/// What [`about`] says of an entity.
+pub(super) fn about_one(kind: &str, value: &str) -> String {
+    format!("{kind} {value}")
 }
 
 /// What [`about`] says, from the text of the fields and without reading all of them; `None` where that does not do: the first field
@@ -136,7 +141,7 @@ pub fn about_in(fields: &str) -> Option<String> {
         }
     }
     let text: String = serde_json::from_slice(found?).ok()?;
-    Some(format!("{kind} {}", meaningful(&text)?))
+    Some(about_one(kind, &meaningful(&text)?))
 }
 
 /// The entity that a field of a group names, if it names one.

@@ -127,6 +127,8 @@ async fn retro_hunt_gives_exactly_the_alerts_of_the_stream() {
         let (report, hunted) = world.hunted().await;
         assert_eq!(hunted, stream, "{}", store.name);
         assert!(report.events > 500 && report.days.len() == 1);
+        let known = world.log.known.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(known > 100, "of {known} events terms said all");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share: a small installation over a log in memory.
 #![allow(dead_code, reason = "the tests use different parts")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -12,8 +13,9 @@ use sealwright_core::{
     Clock, Digest, Id, ManualClock, TenantId, TenantScope, UnixMicros, canonical_json,
 };
 use sealwright_events::{
-    Answer, EventLog, EventSearch, EventTerms as _, History, HistoryError, HistoryQuery, LogError,
-    Passed, Question, ReadLimit, Sift, Sifted, StoreConsumer, StoredEvent, catch_up,
+    Answer, EventLog, EventSearch, EventTerms as _, History, HistoryError, HistoryQuery, Known,
+    LogError, Passed, Question, ReadLimit, Sieve, Sift, Sifted, StoreConsumer, StoredEvent,
+    catch_up,
 };
 use sealwright_ledger::Ledger;
 use sealwright_notify::{Message, MessageId, Outbox};
@@ -35,7 +37,7 @@ use sealwright_siem::service::vanish::FieldService;
 use sealwright_siem::store::alert::Filter;
 use sealwright_store::testing::{TestStore, both};
 use sealwright_store::{Store, StoreError, Tx};
-use sealwright_terms::{Builder, Condition, Segment};
+use sealwright_terms::{Builder, RowSet, RowValue, Segment};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -95,6 +97,8 @@ pub(crate) fn at(second: i64) -> UnixMicros {
 pub(crate) struct Memory {
     pub(crate) events: Mutex<Vec<StoredEvent>>,
     head: watch::Sender<u64>,
+    /// Events of which terms said all, so far.
+    pub(crate) known: AtomicUsize,
 }
 
 impl Memory {
@@ -102,6 +106,7 @@ impl Memory {
         Arc::new(Self {
             events: Mutex::new(Vec::new()),
             head: watch::Sender::new(0),
+            known: AtomicUsize::new(0),
         })
     }
 
@@ -163,24 +168,26 @@ impl History for Memory {
     async fn sift<'a>(
         &'a self,
         query: &HistoryQuery,
-        condition: &Condition,
+        sieve: &Sieve,
     ) -> Result<Box<dyn Sift + 'a>, HistoryError> {
         let events = self.page(query, 0, usize::MAX).await?;
         Ok(Box::new(ByTerms {
             events,
-            condition: condition.clone(),
+            sieve: sieve.clone(),
+            known: &self.known,
         }))
     }
 }
 
 /// Sifts by the terms of events, a few at a time, as the lake does.
-struct ByTerms {
+struct ByTerms<'a> {
     events: Vec<StoredEvent>,
-    condition: Condition,
+    sieve: Sieve,
+    known: &'a AtomicUsize,
 }
 
 #[async_trait]
-impl Sift for ByTerms {
+impl Sift for ByTerms<'_> {
     async fn next(&mut self) -> Result<Vec<Sifted>, HistoryError> {
         let rest = self.events.split_off(self.events.len().min(70));
         let page = std::mem::replace(&mut self.events, rest);
@@ -193,19 +200,70 @@ impl Sift for ByTerms {
         }
         let bytes = builder.finish(&FieldTerms.version());
         let segment = Segment::open(bytes.as_slice()).unwrap();
-        let known = self.condition.roughly(&segment, 20).unwrap();
+        let whole = self.sieve.whole.roughly(&segment, 20).unwrap();
+        let asked = self.sieve.conditions.iter();
+        let verdicts: Vec<_> = asked
+            .map(|asked| asked.condition.roughly(&segment, 20).unwrap())
+            .collect();
+        let all = RowSet::all(page.len());
+        let names = self.sieve.values.iter();
+        let values: Vec<_> = names
+            .map(|name| segment.values(name, &all).unwrap())
+            .collect();
         let sifted = page.into_iter().enumerate().map(|(row, event)| {
-            if unsure[row] || known.yes.contains(row) || known.maybe.contains(row) {
+            let may = verdicts.iter().any(|v| v.maybe.contains(row));
+            if unsure[row] || may || whole.yes.contains(row) || whole.maybe.contains(row) {
                 return Sifted::Whole(event);
             }
-            Sifted::Passed(Passed {
+            let passed = Passed {
                 offset: event.offset,
                 time: event.time,
                 received_at: event.received_at,
                 source: event.source.as_str().into(),
+            };
+            let held: Arc<[usize]> = (0..verdicts.len())
+                .filter(|i| verdicts[*i].yes.contains(row))
+                .collect();
+            if held.is_empty() {
+                return Sifted::Passed(passed);
+            }
+            let mut told = vec![None; values.len()];
+            for place in held.iter().flat_map(|i| &self.sieve.conditions[*i].values) {
+                told[*place] = match values[*place].get(row) {
+                    RowValue::None => None,
+                    RowValue::Kept(text) => Some(Arc::clone(text)),
+                    RowValue::Unkept => return Sifted::Whole(event),
+                };
+            }
+            self.known.fetch_add(1, Ordering::Relaxed);
+            Sifted::Known(Known {
+                event: passed,
+                conditions: held,
+                values: told,
             })
         });
         Ok(sifted.collect())
+    }
+}
+
+/// The same events without terms: each is looked at.
+pub(crate) struct EachLookedAt(pub(crate) Arc<Memory>);
+
+#[async_trait]
+impl History for EachLookedAt {
+    async fn next_offset(&self) -> Result<u64, HistoryError> {
+        self.0.next_offset().await
+    }
+    async fn catch_up(&self) -> Result<(), HistoryError> {
+        Ok(())
+    }
+    async fn page(
+        &self,
+        query: &HistoryQuery,
+        start: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, HistoryError> {
+        self.0.page(query, start, limit).await
     }
 }
 

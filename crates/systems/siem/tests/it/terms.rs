@@ -5,15 +5,19 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use proptest::prelude::*;
-use sealwright_core::{TenantId, TenantScope};
+use sealwright_core::{Digest, TenantId, TenantScope};
 use sealwright_events::{
-    Answer, EventSearch, EventTerms as _, HistoryError, Question, StoredEvent,
+    Answer, EventSearch, EventTerms as _, History, HistoryError, Question, StoredEvent,
 };
+use sealwright_siem::model::RuleFile;
+use sealwright_siem::service::detect::Terms;
 use sealwright_siem::service::hunt::{FieldTerms, Hunt, Hunter};
+use sealwright_siem::service::retro::{self, Span};
+use sealwright_siem::service::ruleset::{Ruleset, Settings_};
 use sealwright_terms::{Builder, Segment};
 use serde_json::{Value, json};
 
-use crate::support::{at, event};
+use crate::support::{EachLookedAt, Memory, at, event};
 
 /// Answers by looking, and compares what terms say.
 struct Judge {
@@ -82,6 +86,7 @@ fn scalar() -> impl Strategy<Value = Value> {
         4 => prop::sample::select(vec![
             "ada", "Ada", "ADA.lovelace", "bob", "", "500", "5e2", "true", "10.0.0.7", "10.0.0.8", "::1",
             "a*b", "a\\b", "é", "É", "GetObject", "ConsoleLogin", "null",
+            " AWS", "aws", "windows", "linux", " ", "ÅWS", "security", "authentication",
         ]).prop_map(Value::from),
         2 => prop::sample::select(vec![json!(500), json!(500.0), json!(-1), json!(0.5), json!(1e3)]),
         1 => any::<bool>().prop_map(Value::from),
@@ -90,7 +95,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 11] = [
     "user",
     "name",
     "source",
@@ -99,6 +104,9 @@ const NAMES: [&str; 8] = [
     "code",
     "@timestamp",
     "user.name",
+    "sealwright.logsource.product",
+    "sealwright.logsource.category",
+    "Channel",
 ];
 
 fn value() -> impl Strategy<Value = Value> {
@@ -125,6 +133,8 @@ fn data() -> impl Strategy<Value = Value> {
         1 => Just(json!({"eventName": "ConsoleLogin", "eventSource": "signin.amazonaws.com", "eventVersion": "1.08",
             "userIdentity": {"type": "IAMUser", "userName": "ada"}, "sourceIPAddress": "10.0.0.7",
             "responseElements": {"ConsoleLogin": "Failure"}, "awsRegion": "eu-west-1"})),
+        1 => scalar().prop_map(|stated| json!({"Channel": "Security", "EventID": 4688, "eventName": "x",
+            "sealwright.logsource.product": stated})),
     ]
 }
 
@@ -206,7 +216,10 @@ proptest! {
     fn terms_decide_as_rules_do(
         events in prop::collection::vec(data(), 1..30),
         queries in prop::collection::vec(query(), 1..12),
-        sourced in any::<bool>(),
+        source in prop::sample::select(vec![
+            "{}", "{product: aws}", "{product: windows, category: process_creation}", "{category: Authentication}",
+            "{product: aws, service: cloudtrail}",
+        ]),
     ) {
         let tenant = tenant();
         let events: Vec<StoredEvent> = events
@@ -219,7 +232,6 @@ proptest! {
             .collect();
         let judge = Arc::new(Judge::new(events));
         let hunter = Hunter::new(Arc::clone(&judge) as _);
-        let source = if sourced { "{product: aws}" } else { "{}" };
         let rules = RULES.iter().map(|selection| Some(format!(
             "title: t\nlogsource: {source}\ndetection:\n  a: {selection}\n  b: {{eventName: ConsoleLogin}}\n  condition: a or not b\n"
         )));
@@ -233,6 +245,89 @@ proptest! {
             let asked = runtime.block_on(hunter.hunt(&hunt));
             prop_assert!(asked.is_ok(), "{query}: {asked:?}");
         }
+    }
+}
+
+/// Rules that raise alerts, rules of correlations over fields of which the index keeps the values, one over a field of which it does not, and
+/// rules for log sources that events state or do not.
+const RETRO_RULES: &str = r"
+title: Ada
+id: aaaaaaaa-0000-4000-8000-000000000001
+logsource: {}
+detection: {a: {user.name: ada}, condition: a}
+---
+title: Console
+id: aaaaaaaa-0000-4000-8000-000000000002
+logsource: {product: aws}
+detection: {a: {eventName: [ConsoleLogin, GetObject]}, condition: a}
+---
+title: Windows
+id: aaaaaaaa-0000-4000-8000-000000000003
+logsource: {product: windows, category: process_creation}
+detection: {a: {eventName|exists: true}, condition: a}
+---
+title: Begins with a
+id: aaaaaaaa-0000-4000-8000-000000000004
+logsource: {category: authentication}
+detection: {a: {user.name|re: '^[aA]'}, condition: a}
+---
+title: Any user
+id: aaaaaaaa-0000-4000-8000-000000000005
+name: any_user
+logsource: {}
+detection: {a: {user.name|exists: true}, condition: a}
+---
+title: Any code
+id: aaaaaaaa-0000-4000-8000-000000000006
+name: any_code
+logsource: {}
+detection: {a: {code|exists: true}, condition: a}
+---
+title: A user from two addresses
+id: aaaaaaaa-0000-4000-8000-000000000007
+correlation:
+  type: value_count
+  rules: [any_user]
+  group-by: [user.name]
+  timespan: 5m
+  condition: {field: source.ip, gte: 2}
+---
+title: A code twice
+id: aaaaaaaa-0000-4000-8000-000000000008
+correlation: {type: event_count, rules: [any_code], group-by: [code], timespan: 5m, condition: {gte: 2}}
+";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_retro_hunt_by_terms_finds_what_looking_finds(
+        events in prop::collection::vec(data(), 1..60),
+    ) {
+        let tenant = tenant();
+        let memory = Memory::new();
+        for (i, data) in events.iter().enumerate() {
+            let second = i64::try_from(i).unwrap();
+            memory.push(event(tenant, "idp", second, second, data));
+        }
+        let file = RuleFile {
+            name: "r.yml".to_owned(),
+            digest: Digest::of(RETRO_RULES.as_bytes()),
+            text: RETRO_RULES.to_owned(),
+            floor: false,
+        };
+        let ruleset = Arc::new(Ruleset::compile(&[file], &Settings_::new()));
+        prop_assert_eq!(ruleset.set.rules().len(), 6);
+        let span = Span { tenant, from: None, to: at(10_000) };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let run = |history: &dyn History| {
+            let report = retro::run(history, Arc::clone(&ruleset), Terms::default(), span);
+            let report = runtime.block_on(report).unwrap();
+            retro::Report { seconds: 0.0, per_event: 0.0, ..report }
+        };
+        let by_terms = run(memory.as_ref());
+        let by_looking = run(&EachLookedAt(Arc::clone(&memory)));
+        prop_assert_eq!(by_terms, by_looking);
     }
 }
 

@@ -6,7 +6,7 @@ mod terms;
 
 pub use terms::FieldTerms;
 
-pub(super) use condition::sift_for;
+pub(super) use condition::{RuleSieve, sieve_for};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

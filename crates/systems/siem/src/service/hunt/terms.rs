@@ -2,20 +2,61 @@
 
 use std::net::IpAddr;
 
-use sealwright_events::{EventTerms, Facets, StoredEvent, facet_field};
+use sealwright_events::{EventTerms, Facets, StoredEvent};
 use sealwright_sigma::fold::fold;
+use sealwright_sigma::logsource::STATED;
 use sealwright_sigma::scan::MAX_DEPTH;
-use sealwright_sigma::value::Leaf;
+use sealwright_sigma::value::{Leaf, lookup};
 use sealwright_terms::{Builder, Order};
 use serde_json::Value;
 
-use crate::service::fields;
+use crate::service::fields::{self, ENTITIES};
 use crate::service::normalise::{normalise, normaliser};
 
 /// Rows that have fields at all. The names of fields do not begin so.
 pub(super) const FIELDS: &str = "\u{3}fields";
 /// The way in which terms are made of fields.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+
+/// Fields by which correlations group events, and whose values they count, of which the index keeps the value itself for
+/// each row: what is asked of an event beyond them is read.
+const CORRELATED: &[&str] = &[
+    "cloud.account.id",
+    "cloud.region",
+    "destination.ip",
+    "event.action",
+    "event.outcome",
+    "gen_ai.request.model",
+    "host.name",
+    "sealwright.ai.prompt_hash",
+    "sealwright.ai.tokens",
+    "sealwright.export.bytes",
+    "sealwright.export.format",
+    "sealwright.key.id",
+    "sealwright.session.id",
+    "source.geo.country_iso_code",
+    "source.ip",
+    "url.path",
+    "user.email",
+    "user.id",
+    "user.name",
+    "user.target.name",
+    "user_agent.original",
+];
+
+/// The name under which the text of a field is kept for each row; `None` when it is not.
+pub(super) fn kept_field(field: &str) -> Option<String> {
+    let kept = CORRELATED.contains(&field);
+    kept.then(|| format!("\u{3}{field}"))
+}
+
+/// The names of the values that say whom an event is about: kinds of entities, the first of them first.
+pub(super) fn kept_entities() -> impl Iterator<Item = &'static str> {
+    ENTITIES.iter().map(|(kind, _)| *kind)
+}
+
+/// Whether an event states a log source in other letters than those of ASCII: then it is not compared with a rule's here.
+pub(super) const ODD_SOURCE: &str = "\u{3}odd source";
 
 /// An event's fields, those of ECS beside those of its source, as the terms of the lake.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,10 +71,10 @@ impl EventTerms for FieldTerms {
     fn add(&self, event: &StoredEvent, to: &mut Builder) -> bool {
         let facets = |to: &mut Builder, values: &Facets| {
             for (name, value) in values.iter().filter(|(name, _)| *name != "what") {
-                to.term(&facet_field(name), value);
+                to.value(name, value);
             }
-            to.term(&facet_field("type"), &event.event_type);
-            to.term(&facet_field("source"), &event.source);
+            to.value("type", &event.event_type);
+            to.value("source", &event.source);
         };
         // What has no fields is found by none.
         let Ok(normalised) = normalise(event) else {
@@ -44,8 +85,30 @@ impl EventTerms for FieldTerms {
             return false;
         };
         facets(to, &fields::summary(&value));
+        kept(&value, to);
         to.present(FIELDS);
         object(&value, &mut String::new(), 0, to)
+    }
+}
+
+/// What is kept of an event so that a retro-hunt need not read it.
+fn kept(value: &Value, to: &mut Builder) {
+    for field in CORRELATED {
+        let found = lookup(value, field);
+        let mut texts = found.values.iter().filter_map(|leaf| leaf.text());
+        let Some(name) = kept_field(field).filter(|_| !found.values.is_empty()) else {
+            continue;
+        };
+        match (texts.next(), texts.next()) {
+            (None, _) => {}
+            (Some(text), None) => to.value(&name, text),
+            _ => to.value_unkept(&name),
+        }
+    }
+    let stated = STATED.iter().map(|field| lookup(value, field));
+    let mut leaves = stated.flat_map(|found| found.values);
+    if leaves.any(|leaf| leaf.text().is_some_and(|text| !text.is_ascii())) {
+        to.present(ODD_SOURCE);
     }
 }
 

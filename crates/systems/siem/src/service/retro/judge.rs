@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use sealwright_core::{UnixMicros, on_all_processors};
-use sealwright_events::{HistoryError, Sifted, StoredEvent};
+use sealwright_events::{HistoryError, Known, Passed, Sieve, Sifted, StoredEvent};
 use sealwright_sigma::compiled::{FieldId, Matcher};
 
 use super::super::SiemError;
 use super::super::detect::{Detector, Observed, matcher};
 use super::super::fields;
+use super::super::hunt::{RuleSieve, sieve_for};
 use super::super::normalise::normalise;
 use super::super::ruleset::Ruleset;
 
@@ -20,6 +21,9 @@ pub(super) struct Judge {
     ruleset: Arc<Ruleset>,
     /// For each rule, the fields that correlations ask for.
     asked: Vec<Vec<FieldId>>,
+    sieve: RuleSieve,
+    /// The fields whose texts a sieve tells, and their places among its values.
+    told: Vec<(FieldId, usize)>,
 }
 
 /// An event, and what rules say of it.
@@ -78,27 +82,40 @@ impl Judged {
 
 impl Judge {
     pub(super) fn new(ruleset: &Arc<Ruleset>, detector: &Detector) -> Self {
-        let fields = |rule| {
+        let names = |rule| {
             let names = detector.fields_of(rule).into_iter();
-            names.filter_map(|name| ruleset.set.field(name)).collect()
+            let known = names.filter(|name| ruleset.set.field(name).is_some());
+            known.map(str::to_owned).collect::<Vec<String>>()
         };
+        let ids = |rule| {
+            let names = names(rule).into_iter();
+            names.filter_map(|name| ruleset.set.field(&name)).collect()
+        };
+        let raises = |rule: usize| ruleset.rules.get(rule).is_some_and(|r| r.raises);
+        let sieve = sieve_for(ruleset.set.rules().iter(), |rule| {
+            (names(rule), raises(rule))
+        });
+        let told = sieve.fields.iter();
+        let told = told.filter_map(|(name, place)| Some((ruleset.set.field(name)?, *place)));
         Self {
-            asked: (0..ruleset.rules.len()).map(fields).collect(),
+            asked: (0..ruleset.rules.len()).map(ids).collect(),
+            told: told.collect(),
+            sieve,
             ruleset: Arc::clone(ruleset),
         }
+    }
+
+    /// What is asked of stored events.
+    pub(super) fn sieve(&self) -> &Sieve {
+        &self.sieve.sieve
     }
 
     fn share(&self, events: &[Sifted]) -> Vec<Judged> {
         let mut matcher = matcher(&self.ruleset);
         let mut source: Arc<str> = "".into();
         let judged = events.iter().map(|event| match event {
-            Sifted::Passed(passed) => Judged {
-                offset: passed.offset,
-                source: Arc::clone(&passed.source),
-                time: passed.time,
-                received: passed.received_at,
-                verdict: Verdict::Nothing,
-            },
+            Sifted::Passed(passed) => judged(passed, Verdict::Nothing),
+            Sifted::Known(known) => judged(&known.event, self.known(known)),
             Sifted::Whole(event) => {
                 if *source != *event.source {
                     source = event.source.as_str().into();
@@ -113,6 +130,36 @@ impl Judge {
             }
         });
         judged.collect()
+    }
+
+    /// What [`Judge::verdict`] says, from what was told.
+    fn known(&self, known: &Known) -> Verdict {
+        let rules = known.conditions.iter();
+        let rules = rules.filter_map(|condition| self.sieve.rules.get(*condition).copied());
+        let rules: Vec<usize> = rules.collect();
+        let value = |place: usize| known.values.get(place)?.as_deref();
+        let about = || {
+            let mut entities = self.sieve.entities.iter();
+            let first = entities.find_map(|(kind, place)| Some((kind, value(*place)?)));
+            first.map_or_else(
+                || known.event.source.to_string(),
+                |(kind, name)| fields::about_one(kind, name),
+            )
+        };
+        let texts = self.told.iter();
+        let texts =
+            texts.filter_map(|(field, place)| Some((*field, vec![value(*place)?.to_owned()])));
+        Verdict::Matched(Box::new(Matched {
+            about: self.raises(&rules).then(about),
+            fields: texts.collect(),
+            rules,
+        }))
+    }
+
+    /// Whether one of these rules raises an alert.
+    fn raises(&self, rules: &[usize]) -> bool {
+        let raises = |rule: &usize| self.ruleset.rules.get(*rule).is_some_and(|r| r.raises);
+        rules.iter().any(raises)
     }
 
     fn verdict(&self, matcher: &mut Matcher, event: &StoredEvent) -> Verdict {
@@ -135,8 +182,7 @@ impl Judge {
                 fields.push((*field, matcher.texts(json, *field)));
             }
         }
-        let raises = |rule: &usize| self.ruleset.rules.get(*rule).is_some_and(|r| r.raises);
-        let about = rules.iter().any(raises).then(|| {
+        let about = self.raises(&rules).then(|| {
             fields::about_in(json).or_else(|| {
                 let value = normalised.value().ok()?;
                 Some(fields::about(&value, event))
@@ -147,6 +193,16 @@ impl Judge {
             about: about.flatten(),
             fields,
         }))
+    }
+}
+
+fn judged(event: &Passed, verdict: Verdict) -> Judged {
+    Judged {
+        offset: event.offset,
+        source: Arc::clone(&event.source),
+        time: event.time,
+        received: event.received_at,
+        verdict,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Retro-hunt: rules over stored history, with exactly what the stream would have found.
 //!
 //! Which rules match an event depends on nothing but the event: that is judged on all processors ([`judge`]), while the
-//! next events are read and what follows from those before is worked out in their order ([`course`]).
+//! next events are read and what follows from those before is worked out in their order ([`course`]). Where the index of stored events
+//! says which rules match, and what alerts and correlations need of an event, the event is not read.
 
 mod course;
 mod judge;
@@ -18,7 +19,6 @@ use self::course::Course;
 use self::judge::Judge;
 use super::SiemError;
 use super::detect::{Detector, Terms};
-use super::hunt::sift_for;
 use super::ruleset::Ruleset;
 use crate::model::Severity;
 
@@ -103,9 +103,7 @@ pub async fn run(
     let detector = Detector::new(Arc::clone(&ruleset), terms)?.without_journal();
     let judge = Arc::new(Judge::new(&ruleset, &detector));
     let mut course = Course::new(detector);
-    let mut sieve = history
-        .sift(&query, &sift_for(ruleset.set.rules().iter()))
-        .await?;
+    let mut sieve = history.sift(&query, judge.sieve()).await?;
     let mut page = sieve.next().await?;
     let mut given = page.len() as u64;
     let mut judged = Vec::new();
