@@ -44,13 +44,7 @@ pub(super) fn of_rules<'a>(rules: impl Iterator<Item = &'a Rule>) -> Condition {
         }
     }
     let sources = sources.into_iter().map(|(source, conditions)| {
-        let rules = Condition::Any(conditions);
-        let mut all: Vec<Condition> = admitted(source).collect();
-        if all.is_empty() {
-            return rules;
-        }
-        all.push(rules);
-        within(Condition::All(all))
+        Condition::All(vec![for_source(source), Condition::Any(conditions)])
     });
     Condition::All(vec![
         Condition::Present(FIELDS.to_owned()),
@@ -117,7 +111,11 @@ pub(in crate::service) fn sieve_for<'a>(
     };
     for (rule, one) in rules.enumerate() {
         let (names, raises) = asked(rule);
-        let condition = Condition::All(vec![fields.clone(), for_source(one), of_rule(one)]);
+        let condition = Condition::All(vec![
+            fields.clone(),
+            for_source(&one.logsource),
+            of_rule(one),
+        ]);
         let kept: Option<Vec<String>> = names.iter().map(|name| kept_field(name)).collect();
         let Some(kept) = kept else {
             whole.push(condition);
@@ -147,13 +145,12 @@ pub(in crate::service) fn sieve_for<'a>(
     found
 }
 
-/// For which events a rule of this log source is: those that state it, or state none that a channel of Windows would not
+/// For which events rules of this log source are: those that state it, or state none that a channel of Windows would not
 /// say instead; and perhaps others.
-fn for_source(rule: &Rule) -> Condition {
+fn for_source(source: &LogSource) -> Condition {
     let present = |field: &str| Condition::Present(field.to_owned());
     let not = |condition| Condition::Not(Box::new(condition));
     let channel = Condition::All(CHANNEL.iter().map(|field| present(field)).collect());
-    let source = &rule.logsource;
     let fits = asked_of(source).map(|(field, wanted)| {
         // Compared as a term, which is folded; only ASCII has one folding.
         let equal = Condition::Equal(field.to_owned(), wanted.to_owned());
