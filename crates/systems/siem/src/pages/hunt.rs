@@ -229,7 +229,7 @@ fn facets(visit: &Visit, found: &Found) -> Markup {
             let link = visit.url.without("cursor").with("q", &narrowed).to_string();
             bars = bars.bar(value, Some(Decimal::from(*n))).href(&link);
         }
-        markup = markup.with(&bars);
+        markup = markup.with(&Panel::new(label, &bars));
     }
     markup
 }
