@@ -14,34 +14,24 @@ const fn controls(eight: u64) -> u64 {
     eight.wrapping_sub(ONES * 0x20) & !eight & HIGH
 }
 
-fn leading(text: &[u8], marked: impl Fn(u64) -> u64) -> usize {
+/// How many bytes come before the first quote, backslash, control character or byte beyond ASCII.
+pub(crate) fn plain(text: &[u8]) -> usize {
     let mut start = 0;
     for eight in text.chunks(8) {
-        // What lacks is filled with quotes, at which every scan stops.
+        // What lacks is filled with quotes, at which the scan stops.
         let mut bytes = [b'"'; 8];
         match eight.first_chunk::<8>() {
             Some(whole) => bytes = *whole,
             None => bytes[..eight.len()].copy_from_slice(eight),
         }
-        let found = marked(u64::from_le_bytes(bytes));
+        let eight = u64::from_le_bytes(bytes);
+        let found = equal(eight, b'"') | equal(eight, b'\\') | controls(eight) | (eight & HIGH);
         if found != 0 {
             return start + found.trailing_zeros() as usize / 8;
         }
         start += 8;
     }
     start
-}
-
-/// How many bytes come before the first quote, backslash, control character or byte beyond ASCII.
-pub(crate) fn plain(text: &[u8]) -> usize {
-    leading(text, |eight| {
-        equal(eight, b'"') | equal(eight, b'\\') | controls(eight) | (eight & HIGH)
-    })
-}
-
-/// How many bytes come before the first quote or backslash.
-pub(crate) fn unquoted(text: &[u8]) -> usize {
-    leading(text, |eight| equal(eight, b'"') | equal(eight, b'\\'))
 }
 
 #[cfg(test)]
@@ -58,11 +48,8 @@ mod tests {
                 0..40,
             ),
         ) {
-            let quoted = |b: &u8| matches!(b, b'"' | b'\\');
-            let before = |stop: &dyn Fn(&u8) -> bool| text.iter().position(stop).unwrap_or(text.len());
-            prop_assert_eq!(unquoted(&text), before(&quoted));
-            let special = |b: &u8| quoted(b) || *b < 0x20 || *b >= 0x80;
-            prop_assert_eq!(plain(&text), before(&special));
+            let special = |b: &u8| matches!(b, b'"' | b'\\') || *b < 0x20 || *b >= 0x80;
+            prop_assert_eq!(plain(&text), text.iter().position(special).unwrap_or(text.len()));
         }
     }
 }

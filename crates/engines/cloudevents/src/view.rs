@@ -3,7 +3,7 @@
 //! These functions are for text that [`crate::Event::json`] returned. On other text they answer
 //! something, or `None`, and never panic.
 
-use crate::stops::unquoted;
+use memchr::memchr2;
 
 /// A member of an object: the name as it is written between its quotes, and the value's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl<'a> Iterator for Members<'a> {
 fn string_end(text: &[u8]) -> Option<usize> {
     let mut i = 1;
     loop {
-        i += unquoted(text.get(i..)?);
+        i += memchr2(b'"', b'\\', text.get(i..)?)?;
         match text.get(i)? {
             b'"' => return Some(i + 1),
             // The backslash and what it escapes.

@@ -20,6 +20,9 @@ pub const STATED: [&str; 3] = [
     "sealwright.logsource.service",
 ];
 
+/// Fields of a record of Windows from which its log source follows ([`windows`]).
+pub const CHANNEL: [&str; 2] = ["Channel", "EventID"];
+
 /// What is known about the log source of an event. Values are in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventSource {

@@ -164,7 +164,7 @@ impl RuleSet {
             .map(|i| Some(&options.source_fields[i]).filter(|n| !n.is_empty()))
             .map(|n| n.map(|n| fields.intern(n)));
         let channel_ids = if options.derive_logsource {
-            ["Channel", "EventID"].map(|n| Some(fields.intern(n)))
+            logsource::CHANNEL.map(|n| Some(fields.intern(n)))
         } else {
             [None; 2]
         };

@@ -316,8 +316,8 @@ fn one(
     Ok(())
 }
 
-/// How many times are in each bucket, by the bucket's first moment. Times of one bucket mostly stand together; one that does not has several
-/// entries.
+/// How many times are in each bucket, by the bucket's first moment. Times of one bucket mostly stand together; a bucket whose times do not
+/// has several entries.
 fn buckets(times: impl Iterator<Item = i64>, width: i64) -> Vec<(i64, u64)> {
     let mut buckets: Vec<(i64, u64)> = Vec::new();
     let mut bucket = 0..0;
@@ -347,12 +347,8 @@ fn facets(
     let segment = Segment::open(Part::open(path, &made.segments[at])?)?;
     let mut counts = Counts::new();
     segment.count_values(rows, is_facet, |name, value, events| {
-        if !counts.contains_key(name) {
-            counts.insert(name.to_owned(), BTreeMap::new());
-        }
-        if let Some(values) = counts.get_mut(name) {
-            values.insert(value.to_owned(), events as u64);
-        }
+        let values = counts.entry(name.to_owned()).or_default();
+        values.insert(value.to_owned(), events as u64);
     })?;
     Ok((rows.count() as u64, counts))
 }

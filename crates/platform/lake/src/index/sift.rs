@@ -85,11 +85,9 @@ struct Loaded {
     file: usize,
     rows: VecDeque<Row>,
     sources: Vec<Arc<str>>,
-    held: Vec<Held>,
 }
 
 /// What holds for a row, and the values that are asked for then.
-#[derive(Default)]
 struct Held {
     conditions: Arc<[usize]>,
     values: Vec<Option<Arc<str>>>,
@@ -105,11 +103,9 @@ struct Row {
     what: What,
 }
 
-#[derive(Clone, Copy)]
 enum What {
     Passed,
-    /// Its place in [`Loaded::held`].
-    Known(usize),
+    Known(Box<Held>),
     Whole,
 }
 
@@ -338,21 +334,10 @@ impl Opened {
         self.heads.pop();
         let loaded = self.loaded.get_mut(first)?;
         let row = loaded.rows.pop_front()?;
-        let held = match row.what {
-            What::Known(held) => Some(std::mem::take(loaded.held.get_mut(held)?)),
-            What::Passed | What::Whole => None,
-        };
         if let Some(next) = loaded.rows.front() {
             self.heads.push(Reverse((next.offset, first)));
         } else {
-            (loaded.rows, loaded.held) = (VecDeque::new(), Vec::new());
-        }
-        if let What::Whole = row.what {
-            return Some(Next::Place(Place {
-                offset: row.offset,
-                file: loaded.file,
-                row: row.place,
-            }));
+            loaded.rows = VecDeque::new();
         }
         let source = loaded.sources.get(row.source as usize)?;
         let event = Passed {
@@ -361,14 +346,19 @@ impl Opened {
             received_at: UnixMicros(row.received),
             source: Arc::clone(source),
         };
-        let Some(Held { conditions, values }) = held else {
-            return Some(Next::Passed(event));
-        };
-        Some(Next::Known(Known {
-            event,
-            conditions,
-            values,
-        }))
+        Some(match row.what {
+            What::Passed => Next::Passed(event),
+            What::Known(held) => Next::Known(Known {
+                event,
+                conditions: held.conditions,
+                values: held.values,
+            }),
+            What::Whole => Next::Place(Place {
+                offset: row.offset,
+                file: loaded.file,
+                row: row.place,
+            }),
+        })
     }
 }
 
@@ -490,34 +480,35 @@ fn load(
     })?;
     let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
     let span = search.from.0..search.to.0;
-    let (mut held, mut place_of) = (Vec::new(), vec![u32::MAX; segment.rows()]);
-    for (row, one) in told.held() {
-        place_of[row] = u32::try_from(held.len()).unwrap_or(u32::MAX);
-        held.push(one);
-    }
-    let what = |row: usize| match place_of[row] {
-        _ if told.whole.contains(row) => What::Whole,
-        u32::MAX => What::Passed,
-        place => What::Known(place as usize),
+    let mut held = told.held().peekable();
+    let mut what = |row: usize| {
+        // Rows come in their order here as there.
+        match held.next_if(|(next, _)| *next == row) {
+            Some((_, held)) => What::Known(Box::new(held)),
+            None if told.whole.contains(row) => What::Whole,
+            None => What::Passed,
+        }
     };
-    let mut found: Vec<Row> = rows
-        .iter()
-        .filter(|row| span.contains(&times.get(*row)) && offsets_asked.contains(&offsets.get(*row)))
-        .map(|row| Row {
-            offset: offsets.get(row),
-            time: times.get(row),
-            received: received.get(row),
-            source: source_of[row],
-            place: start.saturating_add(row),
-            what: what(row),
-        })
-        .collect();
+    let mut found = Vec::new();
+    for row in rows.iter() {
+        let what = what(row);
+        let (time, offset) = (times.get(row), offsets.get(row));
+        if span.contains(&time) && offsets_asked.contains(&offset) {
+            found.push(Row {
+                offset,
+                time,
+                received: received.get(row),
+                source: source_of[row],
+                place: start.saturating_add(row),
+                what,
+            });
+        }
+    }
     found.sort_unstable_by_key(|row| row.offset);
     Ok(Loaded {
         file,
         rows: found.into(),
         sources,
-        held,
     })
 }
 

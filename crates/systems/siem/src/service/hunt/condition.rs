@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealwright_events::{Asked, Sieve};
 use sealwright_sigma::Number;
 use sealwright_sigma::fold::fold;
-use sealwright_sigma::logsource::STATED;
+use sealwright_sigma::logsource::{CHANNEL, STATED};
 use sealwright_sigma::model::{
     self, Compare, Item, Link, LogSource, Network, Rule, Selection, Test,
 };
@@ -18,9 +18,6 @@ use sealwright_sigma::value::{Leaf, test_leaf};
 use sealwright_terms::{Condition, Like, Order, Range};
 
 use super::terms::{FIELDS, ODD_SOURCE, kept_entities, kept_field};
-
-/// The fields of a record of Windows from which its log source follows.
-const CHANNEL: [&str; 2] = ["Channel", "EventID"];
 
 /// All rows, perhaps.
 fn unknown() -> Condition {
@@ -33,48 +30,7 @@ fn within(outer: Condition) -> Condition {
 
 /// For which events one of these rules matches.
 pub(super) fn of_rules<'a>(rules: impl Iterator<Item = &'a Rule>) -> Condition {
-    // By log source, so that rules for another one are passed over together.
-    let mut sources: Vec<(&LogSource, Vec<Condition>)> = Vec::new();
-    for rule in rules {
-        let same =
-            |(source, _): &&mut (&LogSource, _)| asked_of(source).eq(asked_of(&rule.logsource));
-        match sources.iter_mut().find(same) {
-            Some((_, conditions)) => conditions.push(of_rule(rule)),
-            None => sources.push((&rule.logsource, vec![of_rule(rule)])),
-        }
-    }
-    let sources = sources.into_iter().map(|(source, conditions)| {
-        Condition::All(vec![for_source(source), Condition::Any(conditions)])
-    });
-    Condition::All(vec![
-        Condition::Present(FIELDS.to_owned()),
-        Condition::Any(sources.collect()),
-    ])
-}
-
-/// The fields in which events state their log source, and what a rule asks of them.
-fn asked_of(source: &LogSource) -> impl Iterator<Item = (&'static str, &str)> {
-    let wanted = [&source.product, &source.category, &source.service];
-    let stated = STATED.into_iter().zip(wanted);
-    stated.filter_map(|(field, wanted)| Some((field, wanted.as_deref()?)))
-}
-
-/// An event that states another log source is not for the rule. One that states none may be: what follows from a channel of
-/// Windows is left to the rule's own evaluator.
-fn admitted(source: &LogSource) -> impl Iterator<Item = Condition> {
-    asked_of(source).map(|(field, wanted)| {
-        let wanted = wanted.to_owned();
-        let fits = move |term: &str| {
-            let stated = term.trim();
-            // Letters beyond ASCII are not folded here.
-            !stated.is_ascii() || stated.eq_ignore_ascii_case(&wanted)
-        };
-        let states = like(field, "", |term| !term.trim().is_empty());
-        Condition::Any(vec![
-            Condition::Not(Box::new(states)),
-            like(field, "", fits),
-        ])
-    })
+    Condition::Any(rules.map(of_rule).collect())
 }
 
 /// What a retro-hunt asks of stored events, and what the answers mean.
@@ -96,84 +52,87 @@ pub(in crate::service) fn sieve_for<'a>(
     asked: impl Fn(usize) -> (Vec<String>, bool),
 ) -> RuleSieve {
     let fields = Condition::Present(FIELDS.to_owned());
-    let mut whole = vec![Condition::Not(Box::new(fields.clone()))];
+    let mut whole = vec![Condition::Not(Box::new(fields))];
+    let mut conditions = Vec::new();
+    let mut matching = Vec::new();
+    let mut fields: Vec<(String, usize)> = Vec::new();
     let entities: Vec<(&str, usize)> = kept_entities().zip(0..).collect();
     let mut values: Vec<String> = kept_entities().map(str::to_owned).collect();
-    let mut found = RuleSieve {
-        rules: Vec::new(),
-        fields: Vec::new(),
-        entities,
-        sieve: Sieve {
-            conditions: Vec::new(),
-            values: Vec::new(),
-            whole: fields.clone(),
-        },
-    };
-    for (rule, one) in rules.enumerate() {
-        let (names, raises) = asked(rule);
-        let condition = Condition::All(vec![
-            fields.clone(),
-            for_source(&one.logsource),
-            of_rule(one),
-        ]);
+    for (i, rule) in rules.enumerate() {
+        let (names, raises) = asked(i);
+        let condition = of_rule(rule);
         let kept: Option<Vec<String>> = names.iter().map(|name| kept_field(name)).collect();
         let Some(kept) = kept else {
             whole.push(condition);
             continue;
         };
-        let mut wanted: Vec<usize> = Vec::new();
-        if raises {
-            wanted.extend(found.entities.iter().map(|(_, place)| *place));
-        }
+        let about = entities.iter().filter(|_| raises);
+        let mut wanted: Vec<usize> = about.map(|(_, place)| *place).collect();
         for (field, name) in names.into_iter().zip(kept) {
             let place = values.iter().position(|other| *other == name);
             let place = place.unwrap_or_else(|| {
                 values.push(name);
-                found.fields.push((field, values.len() - 1));
+                fields.push((field, values.len() - 1));
                 values.len() - 1
             });
             wanted.push(place);
         }
-        found.rules.push(rule);
-        found.sieve.conditions.push(Asked {
+        matching.push(i);
+        conditions.push(Asked {
             condition,
             values: wanted,
         });
     }
-    found.sieve.values = values;
-    found.sieve.whole = Condition::Any(whole);
-    found
-}
-
-/// For which events rules of this log source are: those that state it, or state none that a channel of Windows would not
-/// say instead; and perhaps others.
-fn for_source(source: &LogSource) -> Condition {
-    let present = |field: &str| Condition::Present(field.to_owned());
-    let not = |condition| Condition::Not(Box::new(condition));
-    let channel = Condition::All(CHANNEL.iter().map(|field| present(field)).collect());
-    let fits = asked_of(source).map(|(field, wanted)| {
-        // Compared as a term, which is folded; only ASCII has one folding.
-        let equal = Condition::Equal(field.to_owned(), wanted.to_owned());
-        Condition::Any(vec![
-            Condition::All(vec![not(present(ODD_SOURCE)), equal]),
-            Condition::All(vec![not(present(field)), not(channel.clone())]),
-        ])
-    });
-    let fits: Vec<Condition> = fits.collect();
-    if fits.is_empty() {
-        return Condition::All(fits);
+    RuleSieve {
+        sieve: Sieve {
+            conditions,
+            values,
+            whole: Condition::Any(whole),
+        },
+        rules: matching,
+        fields,
+        entities,
     }
-    let perhaps = within(Condition::All(admitted(source).collect()));
-    Condition::Any(vec![Condition::All(fits), perhaps])
 }
 
 fn of_rule(rule: &Rule) -> Condition {
     let holds = condition(&rule.condition, rule);
-    if rule.extension == model::RuleExtension::default() {
-        holds
-    } else {
-        within(holds)
-    }
+    Condition::All(vec![
+        Condition::Present(FIELDS.to_owned()),
+        for_source(&rule.logsource),
+        if rule.extension == model::RuleExtension::default() {
+            holds
+        } else {
+            within(holds)
+        },
+    ])
+}
+
+/// For which events rules of this log source are: for certain, those that state it, and those that state none and have no channel of
+/// Windows, from which one would follow. Those that state another one are not among them, and the rest may be.
+fn for_source(source: &LogSource) -> Condition {
+    let present = |field: &str| Condition::Present(field.to_owned());
+    let not = |condition| Condition::Not(Box::new(condition));
+    let asked = STATED
+        .into_iter()
+        .zip([&source.product, &source.category, &source.service]);
+    let fits = asked.filter_map(|(field, wanted)| {
+        let wanted = wanted.clone()?;
+        // Compared as a term, which is folded; only ASCII has one folding.
+        let equal = Condition::Equal(field.to_owned(), wanted.clone());
+        let channel = Condition::All(CHANNEL.map(present).into());
+        let states = like(field, "", |term| !term.trim().is_empty());
+        let may_be = like(field, "", move |term| {
+            let stated = term.trim();
+            !stated.is_ascii() || stated.eq_ignore_ascii_case(&wanted)
+        });
+        Some(Condition::Any(vec![
+            Condition::All(vec![not(present(ODD_SOURCE)), equal]),
+            Condition::All(vec![not(present(field)), not(channel)]),
+            within(Condition::Any(vec![not(states), may_be])),
+        ]))
+    });
+    Condition::All(fits.collect())
 }
 
 fn condition(of: &model::Condition, rule: &Rule) -> Condition {

@@ -46,8 +46,11 @@ const CORRELATED: &[&str] = &[
 
 /// The name under which the text of a field is kept for each row; `None` when it is not.
 pub(super) fn kept_field(field: &str) -> Option<String> {
-    let kept = CORRELATED.contains(&field);
-    kept.then(|| format!("\u{3}{field}"))
+    CORRELATED.contains(&field).then(|| kept_name(field))
+}
+
+fn kept_name(field: &str) -> String {
+    format!("\u{3}{field}")
 }
 
 /// The names of the values that say whom an event is about: kinds of entities, the first of them first.
@@ -96,13 +99,10 @@ fn kept(value: &Value, to: &mut Builder) {
     for field in CORRELATED {
         let found = lookup(value, field);
         let mut texts = found.values.iter().filter_map(|leaf| leaf.text());
-        let Some(name) = kept_field(field).filter(|_| !found.values.is_empty()) else {
-            continue;
-        };
         match (texts.next(), texts.next()) {
             (None, _) => {}
-            (Some(text), None) => to.value(&name, text),
-            _ => to.value_unkept(&name),
+            (Some(text), None) => to.value(&kept_name(field), text),
+            _ => to.value_unkept(&kept_name(field)),
         }
     }
     let stated = STATED.iter().map(|field| lookup(value, field));
