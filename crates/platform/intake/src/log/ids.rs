@@ -2,9 +2,10 @@
 //! runs on disk.
 //!
 //! The index is derived: the log is the truth. Newest identities are collected in memory; a full run is
-//! sorted and put into fjall in one piece, and then a small file says up to which offset the index
-//! knows. What is missing after a crash is read from the log again. So a commit writes one file only,
-//! and the index is never ahead of what is durable.
+//! sorted and put into fjall in one piece. Every few runs the filter is written and then a small file that says up to
+//! which offset the index knows, since the filter is larger than a run and each of them waits for the disk. What is missing
+//! after a crash is read from the log again; that some of it is in the index already does no harm. So a commit writes one
+//! file only, and the index is never ahead of what is durable.
 //!
 //! Identities are kept in partitions of seven days of receipt, which are forgotten whole.
 
@@ -24,6 +25,8 @@ use super::{AppendError, FaultPoint, Faults};
 use crate::model::{EventKey, KeyHash, Known};
 
 const PARTITION: i64 = 7 * DAY;
+/// After so many runs the filter is written and the index says what it knows.
+const SETTLE_EVERY: usize = 4;
 
 type Table = HashMap<EventKey, Known, KeyHash>;
 
@@ -46,7 +49,10 @@ struct Sealed {
     table: Arc<Table>,
     partition: i64,
     upto: u64,
-    thread: Option<JoinHandle<std::io::Result<usize>>>,
+    /// Whether the filter is written with it.
+    settle: bool,
+    /// Gives the first filter that has to be written next time, when filters were written.
+    thread: Option<JoinHandle<std::io::Result<Option<usize>>>>,
 }
 
 /// See the module's head.
@@ -60,6 +66,8 @@ pub(super) struct Ids {
     sealed: Option<Sealed>,
     /// The index on disk knows all events before this offset.
     upto: u64,
+    /// Runs since it said so.
+    unsettled: usize,
     run: usize,
     faults: Arc<dyn Faults>,
 }
@@ -134,6 +142,7 @@ impl Ids {
             spare: None,
             sealed: None,
             upto,
+            unsettled: 0,
             run,
             faults,
         })
@@ -189,7 +198,7 @@ impl Ids {
         let newest = self.partitions.first().map(|p| p.number);
         // A clock that was set back does not open an older partition.
         if newest.is_none_or(|newest| number > newest) {
-            self.seal(next, true)?;
+            self.flush(next)?;
             let name = Partition::name(number);
             let keyspace = self.db.keyspace(&name, options).map_err(io)?;
             let partition = Partition {
@@ -239,6 +248,7 @@ impl Ids {
             table: Arc::new(table),
             partition: partition.number,
             upto: next,
+            settle: self.unsettled + 1 >= SETTLE_EVERY,
             thread: None,
         });
         self.start();
@@ -259,7 +269,7 @@ impl Ids {
         };
         let (table, keyspace) = (Arc::clone(&sealed.table), partition.keyspace.clone());
         let (filters, written) = (partition.filters.clone(), partition.written);
-        let (folder, upto) = (self.folder.clone(), sealed.upto);
+        let (folder, upto, settle) = (self.folder.clone(), sealed.upto, sealed.settle);
         let faults = Arc::clone(&self.faults);
         let name = Partition::name(sealed.partition);
         sealed.thread = Some(std::thread::spawn(move || {
@@ -272,10 +282,13 @@ impl Ids {
                 ingestion.write(key.0, value(known)).map_err(io)?;
             }
             ingestion.finish().map_err(io)?;
-            let written = filters.write(&folder, &name, written)?;
             faults.at(FaultPoint::AfterRun)?;
+            if !settle {
+                return Ok(None);
+            }
+            let written = filters.write(&folder, &name, written)?;
             write_upto(&folder.join("upto"), upto)?;
-            Ok(written)
+            Ok(Some(written))
         }));
     }
 
@@ -297,10 +310,13 @@ impl Ids {
         match result {
             Ok(written) => {
                 let (number, upto) = (sealed.partition, sealed.upto);
-                if let Some(p) = self.partitions.iter_mut().find(|p| p.number == number) {
-                    p.written = written;
+                self.unsettled += 1;
+                if let Some(written) = written {
+                    if let Some(p) = self.partitions.iter_mut().find(|p| p.number == number) {
+                        p.written = written;
+                    }
+                    (self.upto, self.unsettled) = (upto, 0);
                 }
-                self.upto = upto;
                 let table = self
                     .sealed
                     .take()
@@ -320,8 +336,18 @@ impl Ids {
 
     /// Puts everything on disk; all events before `next` are in the tables.
     pub(super) fn flush(&mut self, next: u64) -> std::io::Result<()> {
-        self.finish(true)?;
-        self.seal(next, true)
+        self.seal(next, true)?;
+        if self.unsettled > 0 {
+            // Runs are of the newest partition: one that is opened waits for this.
+            if let Some(partition) = self.partitions.first_mut() {
+                let name = Partition::name(partition.number);
+                let written = partition.written;
+                partition.written = partition.filters.write(&self.folder, &name, written)?;
+            }
+            write_upto(&self.folder.join("upto"), next)?;
+            (self.upto, self.unsettled) = (next, 0);
+        }
+        Ok(())
     }
 
     /// Forgets partitions whose newest identity was received before `before`.
