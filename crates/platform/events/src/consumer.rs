@@ -50,11 +50,24 @@ pub trait Effect: Send + Sync {
     /// The consumer's stable name.
     fn name(&self) -> &'static str;
 
+    /// Finds out what needs no state, before the transaction is there: others write meanwhile. What is kept of it is for
+    /// the next call of [`Effect::apply`], which may be for other events, or never come.
+    fn prepare(&self, _events: &[StoredEvent]) {}
+
     /// Writes what follows from `events` into the transaction that will also move the cursor.
     async fn apply(&self, tx: &mut Tx, events: &[StoredEvent]) -> Result<(), ConsumerError>;
 
     /// Called after the commit, for what lives in memory only.
     async fn committed(&self, _events: &[StoredEvent]) {}
+}
+
+/// Does what keeps a processor busy for long: on a thread whose other tasks go on elsewhere, where the runtime has several.
+pub fn busy<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// A consumer whose effect is in the state.
@@ -98,6 +111,7 @@ impl<E: Effect> Consumer for StoreConsumer<E> {
         let next = i64::try_from(last.offset)
             .unwrap_or(i64::MAX)
             .saturating_add(1);
+        busy(|| self.effect.prepare(events));
         let mut tx = self.store.begin().await?;
         // The cursor moves first: it holds off a second consumer of the same name until the commit.
         tx.execute(

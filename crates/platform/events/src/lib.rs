@@ -16,8 +16,8 @@ mod stored;
 pub use admit::{Admit, Incoming, Rejection};
 pub use catalogue::Catalogue;
 pub use consumer::{
-    Consumer, ConsumerError, Effect, StoreConsumer, begin_at, catch_up, cursor_of, cursors_of,
-    lowest_cursor, run,
+    Consumer, ConsumerError, Effect, StoreConsumer, begin_at, busy, catch_up, cursor_of,
+    cursors_of, lowest_cursor, run,
 };
 pub use history::{Asked, History, HistoryError, HistoryQuery, Known, Passed, Sieve, Sift, Sifted};
 pub use holds::{HeldEvents, HoldError, HoldRegister, Holds};

@@ -179,7 +179,7 @@ impl Effect for Metering {
             .refresh()
             .await
             .map_err(|error| ConsumerError::Other(error.to_string()))?;
-        let deltas = self.collect(events, &mut unmetered);
+        let deltas = sealwright_events::busy(|| self.collect(events, &mut unmetered));
         let late = late_events(tx, events, &deltas).await?;
 
         let mut keys: Vec<UsageKey> = deltas.keys().cloned().collect();

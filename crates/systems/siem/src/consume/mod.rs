@@ -6,6 +6,7 @@
 
 mod fields;
 mod memory;
+mod prepared;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,7 @@ use crate::service::raise::{Batch, Raiser};
 use crate::service::rule::RuleService;
 use crate::store::source::{self, Aside, Source};
 use memory::Memory;
+use prepared::Prepared;
 
 /// The name under which the cursor is kept.
 pub const CONSUMER: &str = "siem-detection";
@@ -36,6 +38,8 @@ const OTHER_SOURCES: &str = "(other sources)";
 /// How far the idle clock stays behind the present, so that no event that is still on its way into the log
 /// was received before it.
 const BEHIND: i64 = 2 * SECOND;
+/// Between so many events others get their turn.
+const AT_ONCE: usize = 128;
 
 /// Detects on every event of the log.
 pub struct Detection {
@@ -48,6 +52,8 @@ pub struct Detection {
     memory: tokio::sync::Mutex<Memory>,
     /// What will be once the transaction commits.
     pending: Mutex<Option<Memory>>,
+    /// The fields of the events that are consumed next.
+    prepared: Mutex<Option<Prepared>>,
 }
 
 impl std::fmt::Debug for Detection {
@@ -80,6 +86,7 @@ impl Detection {
             terms,
             memory: tokio::sync::Mutex::new(Memory::default()),
             pending: Mutex::new(None),
+            prepared: Mutex::new(None),
         }
     }
 
@@ -90,6 +97,12 @@ impl Detection {
 
     fn put_pending(&self, memory: Option<Memory>) {
         *self.pending.lock().unwrap_or_else(|e| e.into_inner()) = memory;
+    }
+
+    fn take_prepared(&self, events: &[StoredEvent]) -> Prepared {
+        let mut prepared = self.prepared.lock().unwrap_or_else(|e| e.into_inner());
+        let prepared = prepared.take().filter(|prepared| prepared.is_of(events));
+        prepared.unwrap_or_else(|| Prepared::new(events))
     }
 
     async fn batch(
@@ -103,17 +116,21 @@ impl Detection {
         let mut sources: BTreeMap<(TenantId, String), Source> = BTreeMap::new();
         let mut names: BTreeMap<TenantId, usize> = BTreeMap::new();
         let now = self.raiser.now();
-        for event in events {
+        let prepared = self.take_prepared(events);
+        for (index, (event, fields)) in events.iter().zip(prepared.fields()).enumerate() {
+            if index % AT_ONCE == AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
             memory.ready(tx, event.tenant, self.terms).await?;
             let findings = found.entry(event.tenant).or_default();
-            let offered = match normalise(event) {
-                Ok(normalised) => {
+            let offered = match fields.of(event) {
+                Ok(json) => {
                     let observed = Observed {
                         offset: event.offset,
                         source: &event.source,
                         time: event.time,
                         received: event.received_at,
-                        json: &normalised.json,
+                        json,
                     };
                     memory.offer(event.tenant, &observed, findings)
                 }
@@ -339,6 +356,10 @@ impl Effect for Consuming {
         CONSUMER
     }
 
+    fn prepare(&self, events: &[StoredEvent]) {
+        self.0.prepare(events);
+    }
+
     async fn apply(&self, tx: &mut Tx, events: &[StoredEvent]) -> Result<(), ConsumerError> {
         self.0.apply(tx, events).await
     }
@@ -352,6 +373,11 @@ impl Effect for Consuming {
 impl Effect for Detection {
     fn name(&self) -> &'static str {
         CONSUMER
+    }
+
+    fn prepare(&self, events: &[StoredEvent]) {
+        let prepared = Prepared::new(events);
+        *self.prepared.lock().unwrap_or_else(|e| e.into_inner()) = Some(prepared);
     }
 
     async fn apply(&self, tx: &mut Tx, events: &[StoredEvent]) -> Result<(), ConsumerError> {
