@@ -61,6 +61,12 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "siem",
+        example: "bench_apart",
+        about: "what one tenant's load does to another's alerts",
+        postgres: false,
+    },
+    Bench {
+        name: "siem",
         example: "bench_hunt",
         about: "hunting over ten million stored events",
         postgres: false,
@@ -137,7 +143,7 @@ fn run_one(bench: &Bench, args: &Args) -> Result<()> {
         "bench_dlp" => &["scan"],
         _ => &[],
     };
-    let program = bench.example == "bench_detect";
+    let program = ["bench_detect", "bench_apart"].contains(&bench.example);
     let release = release(&[&[bench.example], beside].concat(), program)?;
     let mut command = Command::new(release.join("examples").join(bench.example));
     command.args(&args.rest);

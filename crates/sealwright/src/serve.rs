@@ -15,7 +15,7 @@ use sealwright_access::recent::RecentKeys;
 use sealwright_access::{Action, Principal};
 use sealwright_billing::service::budget::BudgetWatch;
 use sealwright_core::Problem;
-use sealwright_events::ReadLimit;
+use sealwright_events::{Consumer as _, ReadLimit};
 use sealwright_intake::PerMinute;
 use sealwright_intake::api::IntakeApi;
 use sealwright_jobs::pages::JobsPages;
@@ -206,6 +206,17 @@ pub(crate) fn background(
             consumer,
             ReadLimit::default(),
             token,
+        ));
+    }
+    let backlog = installation.state.config.intake.backlog.micros();
+    if backlog > 0 {
+        tasks.spawn(sealwright_intake::turn::follow(
+            installation.intake.turns().clone(),
+            Arc::clone(&installation.events),
+            installation.state.store.clone(),
+            vec![installation.metering.name(), installation.detection.name()],
+            backlog,
+            stop.clone(),
         ));
     }
     let detection = Arc::clone(&installation.siem.detection);

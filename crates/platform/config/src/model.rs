@@ -139,6 +139,8 @@ sections! {
         depth: u32 = "64",
         /// Events that a tenant may send in a minute; 0 for any number. Each process counts for itself.
         tenant_events_per_minute: u64 = "0",
+        /// For how long accepted events may wait to be metered and looked at by detection before senders wait, each tenant for its turn; 0s for any time.
+        backlog: Length = "100ms",
         /// How far back an event's time may lie.
         late: Length = "35d",
         /// How far ahead an event's time may lie.

@@ -124,7 +124,7 @@ pub(crate) fn unsupported(detail: impl Into<String>) -> Problem {
         (status = 413, description = "The body, an event or the batch is too large", content_type = "application/problem+json"),
         (status = 415, description = "The content type or coding is not read", content_type = "application/problem+json"),
         (status = 422, description = "An event is not acceptable", content_type = "application/problem+json"),
-        (status = 429, description = "Over the quota; Retry-After says when to send again", content_type = "application/problem+json"),
+        (status = 429, description = "Over the quota, or too much of the tenant waits; Retry-After says when to send again", content_type = "application/problem+json"),
         (status = 503, description = "The log cannot be written now; nothing was stored", content_type = "application/problem+json"),
     ),
     security(("key" = [])),
@@ -147,7 +147,8 @@ async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> 
     let most = options.decompressed_bytes;
     let headers = parts.headers;
     let small = body.len() <= INLINE_BYTES && coding == Coding::Identity;
-    let parsed = off_runtime(small, move || parse(&headers, &body, coding, &limits, most)).await?;
+    let work = move || parse(&headers, &body, coding, &limits, most);
+    let parsed = off_runtime(api, &sender, small, work).await?;
     let mode = parsed.mode;
     let items = assign_tenants(api, &sender, parsed.events).await?;
     let quota = match count(api, &items).await? {
@@ -180,14 +181,17 @@ pub(crate) async fn writer(api: &IntakeApi, parts: &Parts) -> Result<Sender, Pro
     ))
 }
 
-/// Does `work` here when it is small, and otherwise where it delays no other request.
+/// Does `work` here when it is small, and otherwise where it delays no other request, few at a time for a tenant.
 pub(crate) async fn off_runtime<T: Send + 'static>(
+    api: &IntakeApi,
+    sender: &Sender,
     small: bool,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     if small {
         return work();
     }
+    let _lane = api.intake.lanes().enter(sender.scope).await;
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Problem::internal())?
@@ -196,20 +200,37 @@ pub(crate) async fn off_runtime<T: Send + 'static>(
 /// What went wrong as an answer; one that may be sent again later says so.
 pub(crate) fn answered(result: Result<Response, Problem>) -> Response {
     let mut response = result.unwrap_or_else(IntoResponse::into_response);
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        let later = HeaderValue::from_static("5");
-        response.headers_mut().insert(header::RETRY_AFTER, later);
-    }
+    let later = match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE => HeaderValue::from_static("5"),
+        StatusCode::TOO_MANY_REQUESTS => HeaderValue::from_static("1"),
+        _ => return response,
+    };
+    // A quota has said when it begins anew.
+    let headers = response.headers_mut();
+    headers.entry(header::RETRY_AFTER).or_insert(later);
     response
 }
 
 pub(crate) fn unavailable(error: AppendError) -> Problem {
-    let (name, title) = match error {
-        AppendError::DiskFull => ("storage-full", "The server's disk is full"),
-        AppendError::Unavailable(_) => ("log-unavailable", "The log cannot be written now"),
+    let (status, name, title) = match error {
+        AppendError::DiskFull => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage-full",
+            "The server's disk is full",
+        ),
+        AppendError::Unavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "log-unavailable",
+            "The log cannot be written now",
+        ),
+        AppendError::Later => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "behind",
+            "More of this tenant's events wait than are let in",
+        ),
     };
     let detail = "Nothing was acknowledged; send the same events again later.";
-    problem(StatusCode::SERVICE_UNAVAILABLE, name, title, detail)
+    problem(status, name, title, detail)
 }
 
 /// A body that cannot be unpacked.

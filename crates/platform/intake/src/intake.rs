@@ -1,5 +1,6 @@
 //! Acceptance: from parsed events to durable ones.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sealwright_cloudevents::{Event, EventError, Limits};
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::log::{AppendError, IntakeLog};
 use crate::model::{BatchOutcome, NewEvent, Status};
 use crate::receipt::{EventFault, EventResult, Receipt, ResultStatus};
+use crate::turn::{Lanes, Turn, Turns};
 
 /// What is accepted, and how it is grouped.
 #[derive(Debug, Clone)]
@@ -76,6 +78,8 @@ pub struct Intake {
     checks: Arc<[Arc<dyn Admit>]>,
     clock: Arc<dyn Clock>,
     options: Arc<IntakeOptions>,
+    turns: Turns,
+    lanes: Lanes,
 }
 
 impl std::fmt::Debug for Intake {
@@ -102,7 +106,19 @@ impl Intake {
             checks: checks.into(),
             clock,
             options: Arc::new(options),
+            turns: Turns::default(),
+            lanes: Lanes::default(),
         }
+    }
+
+    /// Whose large bodies are read.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Whose events are let in next. Nobody waits before [`crate::turn::follow`] looks after it.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// The options that it was started with.
@@ -115,16 +131,19 @@ impl Intake {
         self.clock.now()
     }
 
-    /// Accepts the events of one request: all of them, or none. It returns when they are durable.
+    /// Accepts the events of one request: all of them, or none. It returns when they are durable. While what follows the
+    /// log is behind, it waits for the turn of their tenant; the tenant with most of the events, where they are of several.
     ///
     /// # Errors
     /// [`AppendError`]: nothing was stored, or it cannot be told; sending again is safe in any case.
     pub async fn accept(&self, items: Vec<Item>) -> Result<Receipt, AppendError> {
-        self.accept_with(items, AppendOptions::default()).await
+        let turns = Some(&self.turns);
+        self.accept_with(items, AppendOptions::default(), turns)
+            .await
     }
 
     /// Appends events that did not come over HTTP: imports, the demo, this program's own. The same
-    /// rules hold (all or none; duplicates change nothing), except for those that `options` lifts.
+    /// rules hold (all or none; duplicates change nothing), except for those that `options` lifts, and nobody waits.
     ///
     /// # Errors
     /// See [`Intake::accept`].
@@ -138,13 +157,14 @@ impl Intake {
             .iter()
             .map(|event| Item::Valid(tenant, event.clone()))
             .collect();
-        self.accept_with(items, options).await
+        self.accept_with(items, options, None).await
     }
 
     async fn accept_with(
         &self,
         items: Vec<Item>,
         options: AppendOptions,
+        turns: Option<&Turns>,
     ) -> Result<Receipt, AppendError> {
         let now = self.clock.now();
         let mut faults: Vec<Option<EventFault>> = Vec::with_capacity(items.len());
@@ -186,11 +206,19 @@ impl Intake {
                 statuses: Vec::new(),
             }
         } else {
-            let gone = || AppendError::Unavailable("the server is stopping".to_owned());
-            let (reply, answer) = oneshot::channel();
-            let job = Job { events, reply };
-            self.queue.send(job).await.map_err(|_| gone())?;
-            answer.await.map_err(|_| gone())??
+            let turn = match turns {
+                Some(turns) => Some(turn(turns, &events).await?),
+                None => None,
+            };
+            let outcome = self.append(events).await?;
+            if let Some(turn) = turn {
+                let stored = outcome.statuses.iter().filter_map(|status| match status {
+                    Status::Accepted { offset } => Some(offset + 1),
+                    _ => None,
+                });
+                turn.stored(stored.clone().count() as u64, stored.max().unwrap_or(0));
+            }
+            outcome
         };
         let statuses = outcome.statuses.into_iter().map(|status| match status {
             Status::Accepted { offset } => (ResultStatus::Accepted, Some(offset), None),
@@ -212,6 +240,14 @@ impl Intake {
             Status::NotStored => (ResultStatus::NotStored, None, None),
         });
         Ok(receipt(outcome.stored, ids, statuses))
+    }
+
+    async fn append(&self, events: Vec<NewEvent>) -> Result<BatchOutcome, AppendError> {
+        let gone = || AppendError::Unavailable("the server is stopping".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let job = Job { events, reply };
+        self.queue.send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     /// `Ok(Some(_))`: acceptable only if it is known already.
@@ -258,6 +294,22 @@ impl Intake {
         }
         Ok(unless_known)
     }
+}
+
+/// The turn of the tenant that has most of the events.
+async fn turn(turns: &Turns, events: &[NewEvent]) -> Result<Turn, AppendError> {
+    let mut of: HashMap<TenantId, u64> = HashMap::new();
+    for event in events {
+        *of.entry(event.tenant).or_insert(0) += 1;
+    }
+    let Some((tenant, _)) = of
+        .into_iter()
+        .max_by_key(|(tenant, count)| (*count, *tenant))
+    else {
+        return Err(AppendError::Unavailable("there are no events".to_owned()));
+    };
+    let turn = turns.take(tenant, events.len() as u64).await;
+    turn.map_err(|_| AppendError::Later)
 }
 
 fn receipt(

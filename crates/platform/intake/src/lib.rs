@@ -22,6 +22,7 @@ mod record_id;
 mod sender;
 mod store;
 pub mod syslog;
+pub mod turn;
 
 pub use carry::{CarryError, LOG_TABLES, files_into_tables, tables_into_files};
 pub use decide::{Decision, decide};

@@ -62,7 +62,7 @@ enum Form {
         (status = 413, description = "The body or the batch is too large", content_type = "application/problem+json"),
         (status = 415, description = "The content type or coding is not read", content_type = "application/problem+json"),
         (status = 422, description = "The tenant is not named or not known", content_type = "application/problem+json"),
-        (status = 429, description = "Over the quota; Retry-After says when to send again", content_type = "application/problem+json"),
+        (status = 429, description = "Over the quota, or too much of the tenant waits; Retry-After says when to send again", content_type = "application/problem+json"),
         (status = 503, description = "The log cannot be written now; nothing was stored", content_type = "application/problem+json"),
     ),
     security(("key" = [])),
@@ -85,7 +85,8 @@ async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> 
     let body = read_body(&parts.headers, body, options.body_bytes).await?;
     let (most, now) = (options.decompressed_bytes, api.intake.now());
     let small = body.len() <= INLINE_BYTES && coding == Coding::Identity;
-    let found = off_runtime(small, move || read(&body, coding, form, most, now)).await?;
+    let work = move || read(&body, coding, form, most, now);
+    let found = off_runtime(api, &sender, small, work).await?;
     let limit = options.limits.batch_events;
     if found.len() > limit {
         return Err(too_large(format!(

@@ -119,6 +119,21 @@ pub const METRICS: &[MetricDoc] = &[
         "Events of requests that shared a commit",
     ),
     doc(
+        "sealwright_intake_turn_seconds",
+        Histogram,
+        "Requests that waited for the turn of their tenant: for how long",
+    ),
+    doc(
+        "sealwright_intake_window_events",
+        Gauge,
+        "Events that may be in the log and not yet metered and looked at before requests wait; 0 while nobody does",
+    ),
+    doc(
+        "sealwright_intake_later_total",
+        Counter,
+        "Requests that were told to come later, because too much of their tenant waited or for too long",
+    ),
+    doc(
         "sealwright_intake_filter_false_alarms_total",
         Counter,
         "Identities that the filter took for known ones and the index did not have",

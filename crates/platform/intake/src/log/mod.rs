@@ -26,6 +26,9 @@ pub enum AppendError {
     /// The write failed. Nothing was acknowledged; sending again is safe.
     #[error("the log cannot be written: {0}")]
     Unavailable(String),
+    /// What follows the log is behind, and so much of the same tenant waits already. Nothing was stored; sending again is safe.
+    #[error("more of this tenant's events wait than are let in; nothing was stored")]
+    Later,
 }
 
 impl From<std::io::Error> for AppendError {

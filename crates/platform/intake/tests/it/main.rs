@@ -10,3 +10,4 @@ mod model;
 mod otlp;
 mod support;
 mod syslog;
+mod turn;
