@@ -82,6 +82,7 @@ pub async fn follow(
     let started = Instant::now();
     #[allow(clippy::cast_precision_loss)]
     let mut opening = Opening::new(within as f64 / SECOND as f64);
+    turns.open(None);
     while !stop.is_cancelled() {
         if turns.size() == (0, 0) {
             tokio::select! {
@@ -108,7 +109,7 @@ pub async fn follow(
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
-    turns.open(None);
+    turns.close();
 }
 
 async fn look(

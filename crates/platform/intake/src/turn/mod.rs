@@ -27,6 +27,10 @@ const MOST_WAITING: usize = 64;
 /// How long a request waits before it is told to come later. Shorter than what clients wait for an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// Requests that are remembered until they were followed. Further ones, which there are when the followers stand still, are not
+/// counted as under way.
+const MOST_STORED: usize = 100_000;
+
 /// Nothing was stored: so much of this tenant waits that it has to come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Later;
@@ -60,6 +64,8 @@ struct Waiting {
 
 #[derive(Default)]
 struct State {
+    /// Somebody says how far the log was followed. Without that nothing is counted.
+    watched: bool,
     /// Events that may be under way; `None` is any number.
     window: Option<u64>,
     under_way: u64,
@@ -190,6 +196,9 @@ impl Turns {
     pub async fn take(&self, tenant: TenantId, events: u64) -> Result<Turn, Later> {
         let waits = {
             let mut state = self.state();
+            if !state.watched {
+                return Ok(self.turn(tenant, 0));
+            }
             let start = state.start(tenant);
             if state.free(tenant, events) {
                 state.tenant(tenant).finish = start.saturating_add(events);
@@ -234,18 +243,29 @@ impl Turns {
                 return Err(Later);
             }
         }
-        Ok(Turn {
+        Ok(self.turn(tenant, events))
+    }
+
+    fn turn(&self, tenant: TenantId, events: u64) -> Turn {
+        Turn {
             turns: self.clone(),
             tenant,
             events,
-        })
+        }
     }
 
     /// How many events may be under way; `None` is any number.
     fn open(&self, window: Option<u64>) {
         let mut state = self.state();
+        state.watched = true;
         state.window = window;
         state.next();
+    }
+
+    /// Nobody looks any more.
+    fn close(&self) {
+        self.open(None);
+        self.state().watched = false;
     }
 
     /// Everything below `offset` was followed.
@@ -316,7 +336,7 @@ impl Turn {
     pub fn stored(mut self, events: u64, end: u64) {
         let mut state = self.turns.state();
         let events = events.min(self.events);
-        if events > 0 && end > state.followed {
+        if events > 0 && end > state.followed && state.stored.len() < MOST_STORED {
             self.events -= events;
             let key = (end, state.number());
             state.stored.insert(key, (self.tenant, events));
@@ -326,9 +346,11 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut state = self.turns.state();
-        state.done(self.tenant, self.events);
-        state.next();
+        if self.events > 0 {
+            let mut state = self.turns.state();
+            state.done(self.tenant, self.events);
+            state.next();
+        }
     }
 }
 

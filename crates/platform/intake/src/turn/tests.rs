@@ -21,12 +21,27 @@ async fn now(turns: &Turns, who: u8, events: u64) -> Option<Turn> {
 #[tokio::test]
 async fn while_there_is_no_window_nobody_waits() {
     let turns = Turns::default();
-    for n in 0..10 {
-        now(&turns, 1, 1_000_000)
-            .await
-            .unwrap()
-            .stored(1_000_000, n);
+    turns.open(None);
+    for n in 1..=10 {
+        let turn = now(&turns, 1, 1_000_000).await.unwrap();
+        turn.stored(1_000_000, n);
     }
+    assert_eq!(turns.size(), (10_000_000, 0));
+}
+
+#[tokio::test]
+async fn where_nobody_looks_after_it_and_where_nothing_is_followed_little_is_kept() {
+    let turns = Turns::default();
+    now(&turns, 1, 10).await.unwrap().stored(10, 10);
+    assert_eq!(turns.size(), (0, 0));
+    turns.open(None);
+    for n in 1..=MOST_STORED as u64 + 10 {
+        now(&turns, 1, 1).await.unwrap().stored(1, n);
+    }
+    assert_eq!(turns.size(), (MOST_STORED as u64, 0));
+    turns.close();
+    now(&turns, 1, 10).await.unwrap().stored(10, u64::MAX);
+    assert_eq!(turns.size(), (MOST_STORED as u64, 0));
 }
 
 #[tokio::test]
