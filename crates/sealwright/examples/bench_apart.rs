@@ -18,12 +18,11 @@
 #[path = "support/detection.rs"]
 mod detection;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use detection::{BATCH, Client, at, begin, event, latencies};
+use detection::{BATCH, Client, arguments, at, begin, event, latencies, row};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +55,7 @@ fn hostile(n: u64) -> Vec<u8> {
         2 => format!("[{{\"specversion\":\"1.0\",\"id\":\"{}\"}}]", "x".repeat(7 << 20)).into_bytes(),
         3 => format!("[{{\"specversion\":\"1.0\",\"id\":\"{n}\",\"id\":\"{n}\",\"source\":\"/x\",\"type\":\"aws.cloudtrail\"}}]").into_bytes(),
         // Accepted, and put aside by detection with its reason.
-        4 => json!([{"specversion": "1.0", "id": format!("deep-{n}"), "source": "/bench/trail", "type": "aws.cloudtrail",
+        4 => json!([{"specversion": "1.0", "id": format!("text-{n}"), "source": "/bench/trail", "type": "aws.cloudtrail",
             "datacontenttype": "application/json", "data": "not a record"}]).to_string().into_bytes(),
         _ => json!([{"specversion": "1.0", "id": format!("nan-{n}"), "source": "/bench/trail", "type": "aws.cloudtrail",
             "time": "2026-06-30T23:59:60Z", "data": {"eventTime": "NaN", "eventName": 1e308}}]).to_string().into_bytes(),
@@ -98,17 +97,7 @@ async fn flood(client: Client, sent: Arc<Sent>, stop: CancellationToken, valid: 
 
 #[tokio::main]
 async fn main() {
-    let mut args = std::env::args().skip(1);
-    let (mut program, mut seconds) = (None, 20);
-    while let Some(arg) = args.next() {
-        let value = args.next().expect("a value");
-        match arg.as_str() {
-            "--program" => program = Some(PathBuf::from(value)),
-            "--seconds" => seconds = value.parse().expect("a number"),
-            other => panic!("unknown argument {other}"),
-        }
-    }
-    let program = program.expect("--program PATH");
+    let (program, seconds) = arguments(20);
     let (_folder, _server, client) = begin(&program).await;
     let other = client.of_tenants("other", 1).await;
     // Not measured: connections, tables and caches are made.
@@ -121,14 +110,14 @@ async fn main() {
         ("alone again", None),
     ];
     for (n, (case, beside)) in runs.into_iter().enumerate() {
+        // Of one rule and tenant only so many alerts are raised in an hour.
+        let client = client.of_tenants(&format!("bench-{n}"), 1).await;
         let (sent, stop) = (Arc::new(Sent::default()), CancellationToken::new());
         let mut floods = tokio::task::JoinSet::new();
         for _ in 0..beside.map_or(0, |_| CONNECTIONS) {
             let (sent, stop) = (Arc::clone(&sent), stop.clone());
             floods.spawn(flood(other.clone(), sent, stop, beside == Some(true)));
         }
-        // Of one rule and tenant only so many alerts are raised in an hour.
-        let client = client.of_tenants(&format!("bench-{n}"), 1).await;
         let began = std::time::Instant::now();
         let took = latencies(&client, RATE, seconds, 100_000 * (n as u64 + 1)).await;
         let all = began.elapsed().as_secs_f64();
@@ -143,14 +132,12 @@ async fn main() {
             ("p99", 0.99),
             ("largest", 1.0),
         ] {
-            let ours = at(&took, part);
-            let peer = alone.as_ref().map(|took| at(took, part));
-            println!(
-                "{}",
-                json!({
-                    "bench": "siem", "case": format!("HTTP to alert, {case}, {name}"), "ours": ours, "peer": peer,
-                    "peer_name": peer.map(|_| "alone"), "unit": "ms", "ratio": peer.map(|peer| ours / peer),
-                })
+            let peer = alone.as_ref().map(|took| ("alone", at(took, part)));
+            row(
+                &format!("HTTP to alert, {case}, {name}"),
+                at(&took, part),
+                peer,
+                "ms",
             );
         }
         if beside.is_some() {

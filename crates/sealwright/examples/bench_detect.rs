@@ -22,11 +22,10 @@
 #[path = "support/detection.rs"]
 mod detection;
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use detection::{Client, RULE, at, begin, latencies};
+use detection::{Client, RULE, arguments, at, begin, latencies, row};
 use serde_json::{Value, json};
 
 const SENDERS: u64 = 8;
@@ -120,6 +119,7 @@ async fn hunts(client: &Client, rate: f64) {
         row(
             &format!("hunt by {case} over {events} events, p95"),
             took[18],
+            None,
             "ms",
         );
     }
@@ -132,24 +132,13 @@ async fn hunts(client: &Client, rate: f64) {
         let report = client.post("/api/siem/retro", &body).await;
         assert_eq!(report["events"].as_u64(), Some(events), "{report}");
         let speed = events as f64 / report["seconds"].as_f64().expect("seconds");
-        println!(
-            "{}",
-            json!({
-                "bench": "siem", "case": format!("retro-hunt of {case} over the same events"), "ours": speed,
-                "peer": rate, "peer_name": "the stream", "unit": "events/s", "ratio": speed / rate,
-            })
+        row(
+            &format!("retro-hunt of {case} over the same events"),
+            speed,
+            Some(("the stream", rate)),
+            "events/s",
         );
     }
-}
-
-fn row(case: &str, ours: f64, unit: &str) {
-    println!(
-        "{}",
-        json!({
-            "bench": "siem", "case": case, "ours": ours, "peer": null, "peer_name": null,
-            "unit": unit, "ratio": null,
-        })
-    );
 }
 
 /// As much as is answered, until the last is detected: events a second.
@@ -177,11 +166,13 @@ async fn most(client: &Client, seconds: u64, last: u64) -> f64 {
     row(
         &format!("events acknowledged, as many as are taken, tenants: {tenants}"),
         sent as f64 / answered,
+        None,
         "events/s",
     );
     row(
         &format!("events detected, the same load to its end, tenants: {tenants}"),
         rate,
+        None,
         "events/s",
     );
     rate
@@ -189,33 +180,26 @@ async fn most(client: &Client, seconds: u64, last: u64) -> f64 {
 
 #[tokio::main]
 async fn main() {
-    let mut args = std::env::args().skip(1);
-    let (mut program, mut seconds) = (None, 30);
-    while let Some(arg) = args.next() {
-        let value = args.next().expect("a value");
-        match arg.as_str() {
-            "--program" => program = Some(PathBuf::from(value)),
-            "--seconds" => seconds = value.parse().expect("a number"),
-            other => panic!("unknown argument {other}"),
-        }
-    }
-    let program = program.expect("--program PATH");
+    let (program, seconds) = arguments(30);
     let (_folder, _server, client) = begin(&program).await;
     let rate = most(&client, seconds, 1).await;
     let took = latencies(&client, rate / 2.0, seconds, 1_000).await;
     row(
         "HTTP to alert at half of that, median",
         at(&took, 0.5),
+        None,
         "ms",
     );
     row(
         "HTTP to alert at half of that, p99 (at most 1,000)",
         at(&took, 0.99),
+        None,
         "ms",
     );
     row(
         "HTTP to alert at half of that, largest",
         at(&took, 1.0),
+        None,
         "ms",
     );
     hunts(&client, rate).await;

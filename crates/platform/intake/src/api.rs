@@ -157,7 +157,7 @@ async fn accept(api: &IntakeApi, request: Request) -> Result<Response, Problem> 
     };
     let mut response = match api.intake.accept(items).await {
         Ok(receipt) => answer(mode, &receipt),
-        Err(error) => answered(Err(unavailable(error))),
+        Err(error) => answered(Err(not_appended(error))),
     };
     if let Some(state) = quota {
         rate_limit_headers(response.headers_mut(), state);
@@ -211,7 +211,7 @@ pub(crate) fn answered(result: Result<Response, Problem>) -> Response {
     response
 }
 
-pub(crate) fn unavailable(error: AppendError) -> Problem {
+pub(crate) fn not_appended(error: AppendError) -> Problem {
     let (status, name, title) = match error {
         AppendError::DiskFull => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -112,7 +112,7 @@ impl Intake {
     }
 
     /// Whose large bodies are read.
-    pub fn lanes(&self) -> &Lanes {
+    pub(crate) fn lanes(&self) -> &Lanes {
         &self.lanes
     }
 
@@ -309,7 +309,7 @@ async fn turn(turns: &Turns, events: &[NewEvent]) -> Result<Turn, AppendError> {
         return Err(AppendError::Unavailable("there are no events".to_owned()));
     };
     let turn = turns.take(tenant, events.len() as u64).await;
-    turn.map_err(|_| AppendError::Later)
+    turn.inspect_err(|_| metrics::counter!("sealwright_intake_later_total").increment(1))
 }
 
 fn receipt(

@@ -17,8 +17,8 @@ use sealwright_ecs::input::otlp_proto;
 use serde_json::json;
 
 use crate::api::{
-    Counted, INLINE_BYTES, IntakeApi, answered, coding, count, damaged, off_runtime, over_quota,
-    problem, rate_limit_headers, read_body, text, too_large, unavailable, unsupported, writer,
+    Counted, INLINE_BYTES, IntakeApi, answered, coding, count, damaged, not_appended, off_runtime,
+    over_quota, problem, rate_limit_headers, read_body, text, too_large, unsupported, writer,
 };
 use crate::encoding::Coding;
 use crate::intake::Item;
@@ -259,13 +259,13 @@ async fn store(
             .intake
             .accept(items.clone())
             .await
-            .map_err(unavailable)?;
+            .map_err(not_appended)?;
         if receipt.stored {
             return Ok(());
         }
         items = left(items, &receipt, rejected);
     }
-    Err(unavailable(AppendError::Unavailable(
+    Err(not_appended(AppendError::Unavailable(
         "other senders send the same records".to_owned(),
     )))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -305,4 +305,37 @@ pub(crate) async fn begin(program: &Path) -> (tempfile::TempDir, Server, Client)
     client.send(0..1).await;
     client.wait_for(0).await;
     (folder, server, client)
+}
+
+/// The program, and for how many seconds to measure: `--program PATH [--seconds N]`.
+pub(crate) fn arguments(mut seconds: u64) -> (PathBuf, u64) {
+    let mut args = std::env::args().skip(1);
+    let mut program = None;
+    while let Some(arg) = args.next() {
+        let value = args.next().expect("a value");
+        match arg.as_str() {
+            "--program" => program = Some(PathBuf::from(value)),
+            "--seconds" => seconds = value.parse().expect("a number"),
+            other => panic!("unknown argument {other}"),
+        }
+    }
+    (program.expect("--program PATH"), seconds)
+}
+
+/// Prints a figure; a higher ratio to the peer is better.
+pub(crate) fn row(case: &str, ours: f64, peer: Option<(&str, f64)>, unit: &str) {
+    let ratio = peer.map(|(_, peer)| {
+        if unit == "ms" {
+            peer / ours
+        } else {
+            ours / peer
+        }
+    });
+    println!(
+        "{}",
+        json!({
+            "bench": "siem", "case": case, "ours": ours, "peer": peer.map(|(_, peer)| peer),
+            "peer_name": peer.map(|(name, _)| name), "unit": unit, "ratio": ratio,
+        })
+    );
 }

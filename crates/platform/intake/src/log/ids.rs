@@ -282,13 +282,14 @@ impl Ids {
                 ingestion.write(key.0, value(known)).map_err(io)?;
             }
             ingestion.finish().map_err(io)?;
+            let written = settle
+                .then(|| filters.write(&folder, &name, written))
+                .transpose()?;
             faults.at(FaultPoint::AfterRun)?;
-            if !settle {
-                return Ok(None);
+            if settle {
+                write_upto(&folder.join("upto"), upto)?;
             }
-            let written = filters.write(&folder, &name, written)?;
-            write_upto(&folder.join("upto"), upto)?;
-            Ok(Some(written))
+            Ok(written)
         }));
     }
 

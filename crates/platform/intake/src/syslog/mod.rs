@@ -18,6 +18,7 @@ use sealwright_ecs::input::syslog;
 use serde_json::json;
 
 use crate::intake::{Intake, Item};
+use crate::log::AppendError;
 use crate::receipt::ResultStatus;
 use crate::record_id::RecordId;
 use crate::sender::{Quota, Quotas, TenantDirectory};
@@ -141,8 +142,19 @@ pub(crate) enum Later {
     Quota(u64),
     /// The tenant takes no events.
     Tenant,
+    /// More of the tenant's events wait than are let in.
+    Behind,
     /// The log cannot be written.
     Log,
+}
+
+impl From<AppendError> for Later {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Later => Self::Behind,
+            AppendError::DiskFull | AppendError::Unavailable(_) => Self::Log,
+        }
+    }
 }
 
 impl Later {
@@ -150,6 +162,7 @@ impl Later {
         match self {
             Self::Quota(_) => "quota",
             Self::Tenant => "tenant",
+            Self::Behind => "behind",
             Self::Log => "log",
         }
     }
@@ -159,7 +172,7 @@ impl Later {
         match self {
             Self::Quota(seconds) => seconds.clamp(1, 60),
             Self::Tenant => 5,
-            Self::Log => 1,
+            Self::Behind | Self::Log => 1,
         }
     }
 }
@@ -184,11 +197,7 @@ impl SyslogParts {
             }
         }
         while !items.is_empty() {
-            let receipt = self
-                .intake
-                .accept(items.clone())
-                .await
-                .map_err(|_| Later::Log)?;
+            let receipt = self.intake.accept(items.clone()).await?;
             if receipt.stored {
                 break;
             }

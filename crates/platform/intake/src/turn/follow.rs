@@ -23,14 +23,14 @@ const LEFT: u64 = 16;
 
 /// Where the slowest of the followers is, and where the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) followed: u64,
-    pub(super) head: u64,
+struct Seen {
+    followed: u64,
+    head: u64,
 }
 
 /// Finds the window from what is seen.
 #[derive(Debug)]
-pub(super) struct Opening {
+struct Opening {
     pace: Pace,
     /// Seconds for which what is let in may wait.
     within: f64,
@@ -39,7 +39,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub(super) fn new(within: f64) -> Self {
+    fn new(within: f64) -> Self {
         Self {
             pace: Pace::default(),
             within,
@@ -48,7 +48,7 @@ impl Opening {
     }
 
     /// The window at a moment, in seconds, with `own` events under way; `None` where nobody is to wait.
-    pub(super) fn window(&mut self, at: f64, seen: Seen, own: u64) -> Option<u64> {
+    fn window(&mut self, at: f64, seen: Seen, own: u64) -> Option<u64> {
         let behind = seen.head.saturating_sub(seen.followed);
         match self.still {
             Some((followed, since)) if behind > 0 && followed == seen.followed => {

@@ -11,11 +11,11 @@ type Lines = HashMap<Option<TenantId>, Arc<Semaphore>>;
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Lanes(Arc<Mutex<Lines>>);
+pub(crate) struct Lanes(Arc<Mutex<Lines>>);
 
 impl Lanes {
     /// Waits until few enough others of the same tenant are read. A key for all tenants has all processors.
-    pub async fn enter(&self, scope: TenantScope) -> Lane {
+    pub(crate) async fn enter(&self, scope: TenantScope) -> Lane {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let (who, width) = match scope {
             TenantScope::One(tenant) => (Some(tenant), processors.div_ceil(2)),
@@ -37,7 +37,7 @@ impl Lanes {
 
 /// The right to read, until it is dropped.
 #[derive(Debug)]
-pub struct Lane {
+pub(crate) struct Lane {
     lanes: Lanes,
     who: Option<TenantId>,
     permit: Option<OwnedSemaphorePermit>,

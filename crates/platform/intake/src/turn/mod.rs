@@ -20,7 +20,9 @@ use sealwright_core::TenantId;
 use tokio::sync::{Notify, oneshot};
 
 pub use follow::follow;
-pub use lane::{Lane, Lanes};
+pub(crate) use lane::Lanes;
+
+use crate::log::AppendError;
 
 /// Requests of one tenant that wait at once; further ones are told to come later.
 const MOST_WAITING: usize = 64;
@@ -30,10 +32,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Requests that are remembered until they were followed. Further ones, which there are when the followers stand still, are not
 /// counted as under way.
 const MOST_STORED: usize = 100_000;
-
-/// Nothing was stored: so much of this tenant waits that it has to come later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Later;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -192,8 +190,8 @@ impl Turns {
     /// Waits until `events` of a tenant may be let into the log.
     ///
     /// # Errors
-    /// [`Later`] when too many of its requests wait already, or this one waited for too long.
-    pub async fn take(&self, tenant: TenantId, events: u64) -> Result<Turn, Later> {
+    /// [`AppendError::Later`] when too many of its requests wait already, or this one waited for too long.
+    pub async fn take(&self, tenant: TenantId, events: u64) -> Result<Turn, AppendError> {
         let waits = {
             let mut state = self.state();
             if !state.watched {
@@ -207,8 +205,7 @@ impl Turns {
             } else {
                 let own = state.tenant(tenant);
                 if own.waiting >= MOST_WAITING {
-                    metrics::counter!("sealwright_intake_later_total").increment(1);
-                    return Err(Later);
+                    return Err(AppendError::Later);
                 }
                 own.waiting += 1;
                 own.finish = start.saturating_add(events);
@@ -239,8 +236,7 @@ impl Turns {
                 .record(started.elapsed().as_secs_f64());
             // At the last moment it may have been let in.
             if !matches!(given, Ok(Ok(()))) && place.leave() {
-                metrics::counter!("sealwright_intake_later_total").increment(1);
-                return Err(Later);
+                return Err(AppendError::Later);
             }
         }
         Ok(self.turn(tenant, events))

@@ -106,9 +106,12 @@ async fn whoever_waits_too_long_or_too_often_is_told_so() {
     while turns.size() != (100, MOST_WAITING) {
         tokio::task::yield_now().await;
     }
-    assert!(matches!(turns.take(tenant(1), 1).await, Err(Later)));
+    assert!(matches!(
+        turns.take(tenant(1), 1).await,
+        Err(AppendError::Later)
+    ));
     while let Some(waited) = waiting.join_next().await {
-        assert!(matches!(waited.unwrap(), Err(Later)));
+        assert!(matches!(waited.unwrap(), Err(AppendError::Later)));
     }
     drop(held);
     assert_eq!(turns.size(), (0, 0));
